@@ -1,0 +1,64 @@
+# Everything that is built lands in bin/ and dist/; caches stay in the user's cache
+# directory.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+GOLANGCI_VERSION := v2.15.0
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/netdoctor-tools/golangci-$(GOLANGCI_VERSION)
+VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.1.0)
+
+.PHONY: build demo unit test integration lint verify dist bench clean help
+
+build: ## build the plugin into bin/
+	@mkdir -p bin
+	@CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/kubectl-netdoctor
+
+demo: build ## look at the sick cluster in examples/ and show its repair
+	@echo '$$ kubectl netdoctor check --from examples/coredns-loop'
+	@bin/kubectl-netdoctor check --from examples/coredns-loop || test $$? -eq 1
+	@echo
+	@echo '$$ kubectl netdoctor fix coredns-loop --dry-run --from examples/coredns-loop --upstream 10.77.0.53'
+	@bin/kubectl-netdoctor fix coredns-loop --dry-run --from examples/coredns-loop --upstream 10.77.0.53
+
+unit: ## the fast loop: every test that needs no cluster
+	go test -race ./pkg/... ./cmd/... ./hack/...
+
+test: deps unit integration ## every test that this machine can run
+	go test -C test/lab -race -timeout 30m ./...
+
+integration: ## the tests against a real API server, built by test/lab
+	go test -race -timeout 30m ./test/...
+
+.PHONY: deps
+deps: # what the tests call and a bare machine may lack
+	@command -v gcc >/dev/null && command -v ip >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev iproute2 git >/dev/null; \
+	  else echo 'gcc and iproute2 are needed: install them and run again' >&2; exit 1; fi; }
+
+lint: $(TOOLS)/golangci-lint ## golangci-lint, its version pinned
+	$(TOOLS)/golangci-lint run ./...
+	cd test/lab && $(TOOLS)/golangci-lint run --config ../../.golangci.yml ./...
+
+$(TOOLS)/golangci-lint:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+verify: ## generated files and go.mod are up to date
+	go mod tidy -diff
+	go -C test/lab mod tidy -diff
+	go vet ./...
+	go run ./hack/docs -check
+
+dist: ## release archives for every platform, with their sums, and the krew manifest
+	go run ./hack/dist -version $(VERSION)
+
+bench: build ## measure against a real API server and write docs/BENCHMARKS.md
+	go run ./hack/bench -write docs/BENCHMARKS.md
+
+clean: ## remove what was built
+	rm -rf bin dist
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
