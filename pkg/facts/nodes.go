@@ -1,0 +1,56 @@
+package facts
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// NodeReady returns the node's Ready condition, or nil where it has none yet.
+func NodeReady(n *corev1.Node) *corev1.NodeCondition {
+	i := slices.IndexFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == corev1.NodeReady })
+	if i < 0 {
+		return nil
+	}
+	return &n.Status.Conditions[i]
+}
+
+// Windows tells whether a node runs Windows, to which no Linux fact applies.
+func Windows(n *corev1.Node) bool { return n.Status.NodeInfo.OperatingSystem == "windows" }
+
+// Virtual tells whether a node is no machine (virtual-kubelet, Fargate): DaemonSets do
+// not run there.
+func Virtual(n *corev1.Node) bool {
+	return n.Labels["type"] == "virtual-kubelet" || n.Labels["eks.amazonaws.com/compute-type"] == "fargate"
+}
+
+// LinuxNodes returns the nodes that DaemonSets of the network stack are expected on.
+func (s *Snapshot) LinuxNodes() []*corev1.Node {
+	var out []*corev1.Node
+	for _, n := range s.Nodes {
+		if !Windows(n) && !Virtual(n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// DNSOutside says why cluster DNS is not a Service of this cluster, or "". GKE's Cloud
+// DNS and similar answer on a link-local address of the node.
+func (s *Snapshot) DNSOutside() string {
+	for _, k := range s.Configz {
+		for _, ip := range k.ClusterDNS {
+			if a, err := netip.ParseAddr(ip); err != nil || !a.IsLinkLocalUnicast() {
+				return ""
+			}
+		}
+		if len(k.ClusterDNS) == 0 {
+			return ""
+		}
+	}
+	if len(s.Configz) == 0 {
+		return ""
+	}
+	return "the kubelets hand out a link-local address: DNS is served on the nodes"
+}

@@ -1,0 +1,161 @@
+package facts
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// lastApplied holds a copy of a whole object, with everything that was cut from the
+// object itself.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// Recorder collects API objects as they are read, for a bundle. It is not safe for
+// concurrent use.
+type Recorder struct {
+	lists map[string]*bytes.Buffer // by path in the bundle
+}
+
+// Record keeps a redacted copy of an object: without managedFields, without the
+// last-applied annotation, without values of environment variables. ConfigMaps outside
+// the network stack's namespaces are left out.
+func (r *Recorder) Record(src *Source, obj runtime.Object) error {
+	obj = obj.DeepCopyObject()
+	meta, ok := obj.(metav1.Object)
+	if !ok {
+		return fmt.Errorf("recording a %T: not an API object", obj)
+	}
+	if src == ConfigMaps && !SystemNamespace(meta.GetNamespace()) {
+		return nil
+	}
+	redact(meta)
+	obj.GetObjectKind().SetGroupVersionKind(gvk(src))
+	data, err := json.Marshal(obj)
+	if err != nil {
+		return fmt.Errorf("recording %s %s: %w", src.Kind, meta.GetName(), err)
+	}
+	name := src.Name + ".json"
+	if src.Namespaced {
+		name = meta.GetNamespace() + "/" + name
+	}
+	if r.lists == nil {
+		r.lists = map[string]*bytes.Buffer{}
+	}
+	list := r.lists[name]
+	if list == nil {
+		list = bytes.NewBufferString(`{"kind":"List","apiVersion":"v1","items":[` + "\n")
+		r.lists[name] = list
+	} else {
+		list.WriteString(",\n")
+	}
+	list.Write(data)
+	return nil
+}
+
+func redact(obj metav1.Object) {
+	obj.SetManagedFields(nil)
+	if a := obj.GetAnnotations(); a[lastApplied] != "" {
+		a = maps.Clone(a)
+		delete(a, lastApplied)
+		obj.SetAnnotations(a)
+	}
+	if spec := podSpec(obj); spec != nil {
+		redactEnv(spec.InitContainers)
+		redactEnv(spec.Containers)
+		for i := range spec.EphemeralContainers {
+			for j := range spec.EphemeralContainers[i].Env {
+				spec.EphemeralContainers[i].Env[j].Value = ""
+			}
+		}
+	}
+}
+
+// podSpec returns the pod specification inside an object, or nil.
+func podSpec(obj metav1.Object) *corev1.PodSpec {
+	switch o := obj.(type) {
+	case *corev1.Pod:
+		return &o.Spec
+	case *appsv1.Deployment:
+		return &o.Spec.Template.Spec
+	case *appsv1.DaemonSet:
+		return &o.Spec.Template.Spec
+	}
+	return nil
+}
+
+func gvk(src *Source) schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: src.Group, Version: src.Version, Kind: src.Kind}
+}
+
+func redactEnv(containers []corev1.Container) {
+	for i := range containers {
+		for j := range containers[i].Env {
+			containers[i].Env[j].Value = ""
+		}
+	}
+}
+
+// WriteTo hands the files of a bundle to write, in a fixed order: what was recorded,
+// and everything of the snapshot that is not an API object.
+func (r *Recorder) WriteTo(s *Snapshot, write func(name string, data []byte) error) error {
+	files := map[string][]byte{}
+	for name, list := range r.lists {
+		files[name] = append(slices.Clone(list.Bytes()), "\n]}\n"...)
+	}
+	if err := snapshotFiles(s, files); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := write(name, files[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func snapshotFiles(s *Snapshot, files map[string][]byte) error {
+	manifest := Manifest{Bundle: BundleVersion, Taken: s.Taken.UTC(), Server: s.Server, Depth: s.Depth.String(), Scope: s.Scope}
+	for _, src := range Sources() {
+		if s.Missing(src) == "" {
+			manifest.Sources = append(manifest.Sources, src.Name)
+		}
+	}
+	for key, log := range s.Logs {
+		files[key+".log"] = []byte(log.Current)
+		if log.Previous != "" {
+			files[key+".previous.log"] = []byte(log.Previous)
+		}
+	}
+	for node, config := range s.Configz {
+		data, err := json.Marshal(map[string]any{"kubeletconfig": config})
+		if err != nil {
+			return fmt.Errorf("saving configz of node %s: %w", node, err)
+		}
+		files[nodesDir+"/"+node+"/configz.json"] = data
+	}
+	for node, byPath := range s.Files {
+		for path, text := range byPath {
+			files[nodesDir+"/"+node+"/host"+path] = []byte(text)
+		}
+	}
+	for key, body := range s.Proxy {
+		namespace, rest, _ := strings.Cut(key, "/")
+		pod, rest, _ := strings.Cut(rest, "/")
+		files[namespace+"/"+pod+"/proxy/"+rest] = []byte(body)
+	}
+	var err error
+	if files[manifestFile], err = json.MarshalIndent(manifest, "", "  "); err != nil {
+		return err
+	}
+	files[gapsFile], err = json.MarshalIndent(s.Gaps, "", "  ")
+	return err
+}

@@ -1,0 +1,132 @@
+package facts
+
+import (
+	"maps"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+)
+
+// Snapshot is everything known about one cluster at one moment. It is read-only: a
+// check that changes it is refused by checktest.
+type Snapshot struct {
+	Taken  time.Time
+	Server string // the API server's version, such as v1.37.2; empty where unknown
+	Depth  Depth  // how deep was looked
+	Scope  string // the one namespace that workloads were read from; empty for all
+
+	Nodes               []*corev1.Node
+	Namespaces          []*corev1.Namespace
+	Pods                []*Pod
+	Services            []*corev1.Service
+	EndpointSlices      []*discoveryv1.EndpointSlice
+	ConfigMaps          []*corev1.ConfigMap
+	Events              []*corev1.Event
+	Deployments         []*appsv1.Deployment
+	DaemonSets          []*appsv1.DaemonSet
+	ServiceAccounts     []*corev1.ServiceAccount
+	ClusterRoles        []*rbacv1.ClusterRole
+	ClusterRoleBindings []*rbacv1.ClusterRoleBinding
+
+	// Logs by "namespace/pod/container". A container that is absent was not read.
+	Logs map[string]Log
+	// Proxy holds the bodies of GETs through pods/proxy by "namespace/pod/port/path",
+	// whatever the status was that came with them.
+	Proxy map[string]string
+	// Configz holds each kubelet's live configuration by node.
+	Configz map[string]*kubeletv1beta1.KubeletConfiguration
+	// Files holds files of the nodes, by node and absolute path.
+	Files map[string]map[string]string
+
+	// Gaps says what is missing and why. A source's name as key: all of it is missing.
+	// A longer key ("logs/kube-system/coredns-x", "configz/node1") names one part.
+	Gaps map[string]string
+
+	index index
+}
+
+// Log is what a container wrote: the end of it, where it wrote a lot.
+type Log struct {
+	Current, Previous string
+}
+
+// Missing returns why a source was not read, or "" where it was.
+func (s *Snapshot) Missing(src *Source) string { return s.Gaps[src.Name] }
+
+// MissingPart returns why one object's part of a source is not known, or "" where it
+// is: the logs of a pod ("namespace/name"), the configz or files of a node.
+func (s *Snapshot) MissingPart(src *Source, key string) string {
+	if why := s.Missing(src); why != "" {
+		return why
+	}
+	if why, found := s.Gaps[src.Name+"/"+key]; found {
+		return why
+	}
+	known := true
+	switch src {
+	case PodLogs:
+		known = s.index.logged[key]
+	case Configz:
+		_, known = s.Configz[key]
+	case Files:
+		_, known = s.Files[key]
+	}
+	if !known {
+		return "not read"
+	}
+	return ""
+}
+
+// Without returns a copy of the snapshot in which a source was not read.
+func (s *Snapshot) Without(src *Source, why string) *Snapshot {
+	out := *s
+	out.Gaps = maps.Clone(s.Gaps)
+	if out.Gaps == nil {
+		out.Gaps = map[string]string{}
+	}
+	out.Gaps[src.Name] = why
+	out.drop(src)
+	out.index = newIndex(&out)
+	return &out
+}
+
+func (s *Snapshot) drop(src *Source) {
+	switch src {
+	case Nodes:
+		s.Nodes = nil
+	case Namespaces:
+		s.Namespaces = nil
+	case Pods:
+		s.Pods = nil
+	case Services:
+		s.Services = nil
+	case EndpointSlices:
+		s.EndpointSlices = nil
+	case ConfigMaps:
+		s.ConfigMaps = nil
+	case Events:
+		s.Events = nil
+	case Deployments:
+		s.Deployments = nil
+	case DaemonSets:
+		s.DaemonSets = nil
+	case ServiceAccounts:
+		s.ServiceAccounts = nil
+	case ClusterRoles:
+		s.ClusterRoles = nil
+	case ClusterRoleBindings:
+		s.ClusterRoleBindings = nil
+	case PodLogs:
+		s.Logs = nil
+	case Proxy:
+		s.Proxy = nil
+	case Configz:
+		s.Configz = nil
+	case Files:
+		s.Files = nil
+	}
+}
