@@ -1,0 +1,133 @@
+// Package checks defines what a check is and runs checks over a snapshot.
+//
+// A check is a value: one question about the cluster, with its documentation, what it
+// reads and a pure function over facts in memory. It cannot read a cluster and cannot
+// change one. What it must read but could not makes its answer unknown, never ok.
+package checks
+
+import (
+	"fmt"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// Severity says how bad a finding is.
+type Severity int
+
+// The severities. The zero value in a Finding means its check's severity.
+const (
+	Info    Severity = iota + 1 // worth knowing
+	Warning                     // degraded, or about to break
+	Error                       // someone is cut off now
+)
+
+// String returns the name that reports and --fail-on use.
+func (s Severity) String() string {
+	switch s {
+	case Info:
+		return "info"
+	case Warning:
+		return "warning"
+	case Error:
+		return "error"
+	}
+	return fmt.Sprintf("severity(%d)", int(s))
+}
+
+// Status is the answer to a check's question.
+type Status int
+
+// The statuses.
+const (
+	OK      Status = iota + 1 // looked, and found nothing
+	Failed                    // found something
+	Unknown                   // could not look, or not at everything
+	Skipped                   // the question has no meaning here, or was not asked
+)
+
+// String returns the name that reports use.
+func (s Status) String() string {
+	switch s {
+	case OK:
+		return "ok"
+	case Failed:
+		return "failed"
+	case Unknown:
+		return "unknown"
+	case Skipped:
+		return "skipped"
+	}
+	return fmt.Sprintf("status(%d)", int(s))
+}
+
+// Check is one question about the cluster.
+type Check struct {
+	ID       string   // never changes once released: "coredns-loop"
+	Title    string   // what is true of a healthy cluster
+	Doc      string   // Markdown: what it means, how it comes about, how to cure it
+	Severity Severity // of its findings, unless they say otherwise
+	URL      string   // the component's own documentation of it
+
+	// Needs names the sources without which the question cannot be answered: where one
+	// is missing the result is Unknown and Run is not called. MayUse only sharpens.
+	Needs, MayUse []*facts.Source
+
+	// Parts names objects whose share of a source must be known before "nothing found"
+	// may be called ok: the logs of each CoreDNS pod, the configz of each node.
+	Parts func(*facts.Snapshot) []Part
+
+	// When says why the question has no meaning in this cluster, or "".
+	When func(*facts.Snapshot) string
+
+	Explains []*Check // the symptoms that a finding of this check brings about
+	ByHand   []string // the kubectl commands that show the same
+
+	// Run looks for what is wrong. It must not change the snapshot.
+	Run func(*facts.Snapshot) []Finding
+}
+
+// Part is one object's share of a source, by the key that facts.Snapshot.MissingPart
+// takes.
+type Part struct {
+	Source *facts.Source
+	Key    string
+}
+
+// Finding is one thing that is wrong.
+type Finding struct {
+	Check    *Check // filled in by Run
+	Subject  facts.Ref
+	Severity Severity // zero: that of the check
+
+	// Message says what is wrong with the subject, without naming the subject: reports
+	// put it in front, and findings with the same words are told as one.
+	Message  string
+	Evidence []Evidence
+	Remedy   string // what to do, in one or two sentences
+
+	// Places are further objects in which the same fault shows: the pods of a broken
+	// Deployment. The finding explains the symptoms of these, too.
+	Places []facts.Ref
+}
+
+// Evidence is a quotation and where it stands.
+type Evidence struct {
+	From string // "Pod kube-system/coredns-x, previous log"
+	Text string // the quoted line or field
+}
+
+// Result is the answer to one check's question.
+type Result struct {
+	Check    *Check
+	Status   Status
+	Reason   string // why unknown or skipped; what is missing beside the findings
+	Findings []Finding
+}
+
+// Quote makes one piece of evidence.
+func Quote(from, text string) Evidence { return Evidence{From: from, Text: text} }
+
+// QuoteLog quotes a line from the log of a pod; which is "log" or "previous log".
+func QuoteLog(p *facts.Pod, which, line string) Evidence {
+	return Evidence{From: p.Ref().String() + ", " + which, Text: line}
+}

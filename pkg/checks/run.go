@@ -1,0 +1,108 @@
+package checks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// maxReasons is how many reasons a result's Reason spells out.
+const maxReasons = 3
+
+// Run answers every check's question over one snapshot, in the order of the list.
+func Run(s *facts.Snapshot, list []*Check) []Result {
+	out := make([]Result, 0, len(list))
+	for _, c := range list {
+		out = append(out, run(s, c))
+	}
+	return out
+}
+
+func run(s *facts.Snapshot, c *Check) (res Result) {
+	res = Result{Check: c, Status: OK}
+	defer func() {
+		// A fault of ours must not hide what the other checks found, nor pass for health.
+		if p := recover(); p != nil {
+			res = Result{Check: c, Status: Unknown, Reason: fmt.Sprintf("internal error: %v", p)}
+		}
+	}()
+	if d := deepest(c); d > s.Depth {
+		return Result{Check: c, Status: Skipped, Reason: fmt.Sprintf("looks only at --depth %s", d)}
+	}
+	if why := missing(s, c.Needs); why != "" {
+		return Result{Check: c, Status: Unknown, Reason: why}
+	}
+	if c.When != nil {
+		if why := c.When(s); why != "" {
+			return Result{Check: c, Status: Skipped, Reason: why}
+		}
+	}
+	res.Findings = c.Run(s)
+	for i := range res.Findings {
+		f := &res.Findings[i]
+		f.Check, f.Severity = c, cmp.Or(f.Severity, c.Severity)
+	}
+	slices.SortStableFunc(res.Findings, func(a, b Finding) int { return a.Subject.Compare(b.Subject) })
+	res.Reason = incomplete(s, c)
+	switch {
+	case len(res.Findings) > 0:
+		res.Status = Failed
+	case res.Reason != "":
+		res.Status = Unknown
+	}
+	return res
+}
+
+func deepest(c *Check) facts.Depth {
+	d := facts.API
+	for _, src := range c.Needs {
+		d = max(d, src.Depth)
+	}
+	return d
+}
+
+func missing(s *facts.Snapshot, sources []*facts.Source) string {
+	var why []string
+	for _, src := range sources {
+		if gap := s.Missing(src); gap != "" {
+			why = append(why, src.Name+": "+gap)
+		}
+	}
+	return strings.Join(why, "; ")
+}
+
+// incomplete says which parts that a check must see were not seen.
+func incomplete(s *facts.Snapshot, c *Check) string {
+	if c.Parts == nil {
+		return ""
+	}
+	var why []string
+	for _, p := range c.Parts(s) {
+		if gap := s.MissingPart(p.Source, p.Key); gap != "" {
+			why = append(why, fmt.Sprintf("%s of %s: %s", p.Source, p.Key, gap))
+		}
+	}
+	if n := len(why); n > maxReasons {
+		why = append(why[:maxReasons], fmt.Sprintf("and %d more", n-maxReasons))
+	}
+	return strings.Join(why, "; ")
+}
+
+// PodLogs names the logs of these pods as parts that must be known. Pods that no
+// container of has ever started have none.
+func PodLogs(pods []*facts.Pod) []Part {
+	var out []Part
+	for _, p := range pods {
+		if slices.ContainsFunc(p.Containers, started) {
+			out = append(out, Part{facts.PodLogs, p.Namespace + "/" + p.Name})
+		}
+	}
+	return out
+}
+
+func started(c facts.Container) bool {
+	return c.Restarts > 0 || c.State.Phase == facts.Running || c.State.Phase == facts.Terminated || c.Last.Phase != ""
+}

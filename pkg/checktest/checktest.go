@@ -1,0 +1,226 @@
+// Package checktest runs a package's checks over its fixtures and proves the checks
+// honest: each reads exactly the sources that it declares, changes nothing, is
+// documented, and has a sick and a healthy cluster among the fixtures.
+//
+// A fixture is a txtar archive below testdata with the paths of a bundle (objects.yaml
+// may hold objects of any kind) and a part "want" with one line per answer:
+//
+//	coredns-loop failed Deployment/kube-system/coredns: the message
+//	coredns-pending ok
+//	coredns-rbac unknown: clusterroles: forbidden
+//
+// Every finding must be listed; ok, unknown and skipped are held against the result
+// where they are listed.
+package checktest
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+type fixture struct {
+	name string
+	load func() (*facts.Snapshot, error)
+	want []string
+}
+
+// Run runs the package's checks over testdata/*.txtar.
+func Run(t *testing.T, list []*checks.Check) {
+	t.Helper()
+	fixtures := read(t)
+	sick, healthy := map[*checks.Check]bool{}, map[*checks.Check]bool{}
+	used := map[*checks.Check]map[*facts.Source]bool{}
+	for _, c := range list {
+		used[c] = map[*facts.Source]bool{}
+	}
+	for _, f := range fixtures {
+		t.Run(f.name, func(t *testing.T) {
+			s := loaded(t, f)
+			compare(t, f, checks.Run(s, list), list)
+			for _, c := range list {
+				honest(t, s, c, used[c])
+			}
+			same(t, s, loaded(t, f))
+		})
+		for _, line := range f.want {
+			id, rest, _ := strings.Cut(line, " ")
+			for _, c := range list {
+				sick[c] = sick[c] || c.ID == id && strings.HasPrefix(rest, "failed")
+				healthy[c] = healthy[c] || c.ID == id && rest == "ok"
+			}
+		}
+	}
+	for _, c := range list {
+		complete(t, c, sick[c], healthy[c], used[c])
+	}
+}
+
+func read(t *testing.T) []fixture {
+	t.Helper()
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no fixtures in testdata: %v", err)
+	}
+	var out []fixture
+	for _, name := range names {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := fixture{name: strings.TrimSuffix(filepath.Base(name), ".txtar")}
+		var files []facts.File
+		for _, file := range archive.Files {
+			if file.Name == "want" {
+				f.want = lines(string(file.Data))
+			} else {
+				files = append(files, facts.File{Name: file.Name, Data: file.Data})
+			}
+		}
+		f.load = func() (*facts.Snapshot, error) { return facts.LoadFiles(files) }
+		out = append(out, f)
+	}
+	return out
+}
+
+func loaded(t *testing.T, f fixture) *facts.Snapshot {
+	t.Helper()
+	s, err := f.load()
+	if err != nil {
+		t.Fatalf("loading fixture: %v", err)
+	}
+	return s
+}
+
+// compare holds the results against the want part. Findings that are not listed are an
+// error, so that every fixture also proves what is not found.
+func compare(t *testing.T, f fixture, results []checks.Result, list []*checks.Check) {
+	t.Helper()
+	var got []string
+	for _, r := range results {
+		if strings.Contains(r.Reason, "internal error") {
+			t.Errorf("%s: %s", r.Check.ID, r.Reason)
+		}
+		got = append(got, describe(r)...)
+	}
+	for _, line := range f.want {
+		id, _, _ := strings.Cut(line, " ")
+		if !slices.ContainsFunc(list, func(c *checks.Check) bool { return c.ID == id }) {
+			t.Errorf("want names %q, which is not in the list", id)
+		} else if !slices.Contains(got, line) {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	for _, line := range got {
+		if strings.Contains(line, " failed ") && !slices.Contains(f.want, line) {
+			t.Errorf("not wanted: %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Logf("all answers:\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func describe(r checks.Result) []string {
+	if r.Status != checks.Failed {
+		line := fmt.Sprintf("%s %s", r.Check.ID, r.Status)
+		if r.Reason != "" {
+			line += ": " + r.Reason
+		}
+		return []string{line}
+	}
+	var out []string
+	for _, f := range r.Findings {
+		out = append(out, fmt.Sprintf("%s failed %s: %s", r.Check.ID, f.Subject.Path(), f.Message))
+	}
+	return out
+}
+
+// honest takes each source away in turn. What is not declared must make no difference;
+// what is declared is noted where it does.
+func honest(t *testing.T, s *facts.Snapshot, c *checks.Check, used map[*facts.Source]bool) {
+	t.Helper()
+	whole := answer(s, c)
+	declared := append(slices.Clone(c.Needs), c.MayUse...)
+	for _, src := range facts.Sources() {
+		if answer(s.Without(src, "taken away"), c) == whole {
+			continue
+		}
+		if !slices.Contains(declared, src) {
+			t.Errorf("%s reads %s, which it does not declare", c.ID, src)
+		}
+		used[src] = true
+	}
+}
+
+// answer runs a check past the gate of its Needs and tells everything that it said.
+func answer(s *facts.Snapshot, c *checks.Check) (out string) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = "panic"
+		}
+	}()
+	if c.When != nil {
+		if why := c.When(s); why != "" {
+			return "skipped: " + why
+		}
+	}
+	findings := c.Run(s)
+	for i := range findings {
+		findings[i].Check = nil
+	}
+	data, err := json.Marshal(findings)
+	if err != nil {
+		return err.Error()
+	}
+	if c.Parts != nil {
+		for _, p := range c.Parts(s) {
+			data = fmt.Appendf(data, " %s/%s: %s", p.Source, p.Key, s.MissingPart(p.Source, p.Key))
+		}
+	}
+	return string(data)
+}
+
+func same(t *testing.T, got, want *facts.Snapshot) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Error("a check changed the snapshot")
+	}
+}
+
+func complete(t *testing.T, c *checks.Check, sick, healthy bool, used map[*facts.Source]bool) {
+	t.Helper()
+	if !sick {
+		t.Errorf("%s: no fixture of a sick cluster (a want line %q)", c.ID, c.ID+" failed …")
+	}
+	if !healthy {
+		t.Errorf("%s: no fixture of a healthy cluster (a want line %q)", c.ID, c.ID+" ok")
+	}
+	for _, src := range append(slices.Clone(c.Needs), c.MayUse...) {
+		if !used[src] {
+			t.Errorf("%s declares that it reads %s, and no fixture shows it", c.ID, src)
+		}
+	}
+	if len(c.Doc) < 200 {
+		t.Errorf("%s: Doc must say what it means, how it comes about and how to cure it", c.ID)
+	}
+}
+
+func lines(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			out = append(out, line)
+		}
+	}
+	return out
+}
