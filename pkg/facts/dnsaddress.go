@@ -11,28 +11,37 @@ import (
 // dnsPort is where clients ask; a Service may send it on to another one.
 const dnsPort = 53
 
+// nodeCacheImage is part of the image of NodeLocal DNSCache.
+const nodeCacheImage = "k8s-dns-node-cache"
+
 // ServesDNS tells whether a Service listens where clients ask for names. One whose
 // address a kubelet names by mistake does not.
 func ServesDNS(svc *corev1.Service) bool {
 	return slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == dnsPort })
 }
 
-// DNSElsewhere is DNSOutside for clusters whose kubelets could not be asked, too: on
-// GKE without a DNS pod, Cloud DNS may answer, and its kube-dns Service stays empty.
-// It reads Configz, Nodes and Pods.
+// DNSElsewhere says why no Service of this cluster answers its pods' questions, or "".
+// A link-local address alone does not say so: NodeLocal DNSCache has one and stands in
+// front of the Service, except before GKE's Cloud DNS. On GKE the kube-dns Service is
+// there even if Cloud DNS answers; where neither a DNS pod nor a kubelet's
+// configuration was seen, nobody can tell. It reads Configz, Nodes and Pods.
 func (s *Snapshot) DNSElsewhere() string {
-	if why := s.DNSOutside(); why != "" {
+	cloud := len(s.DNSPods()) == 0 && slices.ContainsFunc(s.Nodes, func(n *corev1.Node) bool {
+		return n.Labels["cloud.google.com/gke-nodepool"] != ""
+	})
+	if why := s.DNSOutside(); why != "" && (cloud || !s.nodeCache()) {
 		return why
 	}
-	if len(s.Configz) > 0 || len(s.DNSPods()) > 0 {
-		return ""
-	}
-	for _, n := range s.Nodes {
-		if n.Labels["cloud.google.com/gke-nodepool"] != "" {
-			return "no DNS server runs as a pod, so on GKE it may be Cloud DNS; the kubelets' configuration would tell and was not read"
-		}
+	if cloud && len(s.Configz) == 0 {
+		return "no DNS server runs as a pod, so on GKE it may be Cloud DNS; the kubelets' configuration would tell and was not read"
 	}
 	return ""
+}
+
+func (s *Snapshot) nodeCache() bool {
+	return slices.ContainsFunc(s.Pods, func(p *Pod) bool {
+		return p.HostNetwork && slices.ContainsFunc(p.Containers, func(c Container) bool { return strings.Contains(c.Image, nodeCacheImage) })
+	})
 }
 
 // DNSListeners returns a function that tells whether something other than a Service
@@ -62,7 +71,7 @@ func (s *Snapshot) DNSListeners() func(ip string) bool {
 // dnsAddresses returns where a container serves DNS beside what a Service gives it.
 func (c *Container) dnsAddresses(p *Pod) []string {
 	switch {
-	case strings.Contains(c.Image, "k8s-dns-node-cache"):
+	case strings.Contains(c.Image, nodeCacheImage):
 		return append(localIPs(c.Command), p.IPs...)
 	case DNSImage(c.Image):
 		return p.IPs

@@ -1,0 +1,52 @@
+package corefile
+
+import "fmt"
+
+// A Reason says why a Corefile was not rewritten.
+type Reason string
+
+const (
+	// ReasonMalformed: the text is no Corefile. The refusal wraps the
+	// [*SyntaxError].
+	ReasonMalformed Reason = "malformed"
+	// ReasonUpstream: the new upstreams are none, or one cannot work.
+	ReasonUpstream Reason = "upstream"
+	// ReasonTooMany: CoreDNS takes 15 upstreams for a forward.
+	ReasonTooMany Reason = "too many"
+	// ReasonNothing: no forward has a target that is to be replaced.
+	ReasonNothing Reason = "nothing"
+	// ReasonImport: the same, but files are imported that are not in the text.
+	ReasonImport Reason = "import"
+	// ReasonSnippet: the target stands in a snippet, where a change may concern
+	// more than one block.
+	ReasonSnippet Reason = "snippet"
+	// ReasonPlaceholder: a target comes from the environment or is filled in
+	// before CoreDNS reads it.
+	ReasonPlaceholder Reason = "placeholder"
+	// ReasonQuoted: the target is written in quotes or with stray carriage
+	// returns, so that its bytes are not its text.
+	ReasonQuoted Reason = "quoted"
+)
+
+// A Refusal is the error of [Rewrite.Apply]: what stands in the way, in a form
+// to show to a person.
+type Refusal struct {
+	Reason Reason
+	Line   int // of the Corefile; 0 if no line is to blame
+	detail string
+	err    error
+}
+
+func (r *Refusal) Error() string {
+	if r.Line == 0 || r.err != nil { // a syntax error names its line itself
+		return r.detail
+	}
+	return fmt.Sprintf("line %d: %s", r.Line, r.detail)
+}
+
+// Unwrap returns the [*SyntaxError] of a text that is no Corefile.
+func (r *Refusal) Unwrap() error { return r.err }
+
+func refuse(reason Reason, line int, format string, args ...any) *Refusal {
+	return &Refusal{Reason: reason, Line: line, detail: fmt.Sprintf(format, args...)}
+}
