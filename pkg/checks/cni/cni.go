@@ -1,0 +1,8 @@
+// Package cni holds the checks of the network plugins, the agents that give pods their
+// addresses and carry their packets.
+package cni
+
+import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+
+// Checks lists the package's checks.
+func Checks() []*checks.Check { return []*checks.Check{NotInstalled} }

@@ -1,0 +1,11 @@
+// Package coredns holds the checks of the cluster's DNS server and of the Service in
+// front of it. A finding here explains why names do not resolve.
+package coredns
+
+import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+
+// Checks lists the package's checks.
+func Checks() []*checks.Check {
+	return []*checks.Check{Loop, CorefileError, SELinuxDocker, RBAC, Pending,
+		DeploymentMissing, ServiceMissing, ServiceSelector, ServicePorts}
+}

@@ -1,0 +1,108 @@
+package kubeproxy
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// failing are the lines of a kube-proxy that runs and cannot do its work. One of them
+// alone is nothing: a lock is held for a moment, an API server restarts.
+var failing = []words{
+	{regexp.MustCompile(`(?:Failed to execute iptables-restore|Could not check for iptables canary|Failed to ensure chain).*(?:xtables lock|iptables lock|exit status 4)`),
+		"runs, but cannot write its rules: another program holds the iptables lock",
+		"Find what holds /run/xtables.lock on the node (lsof /run/xtables.lock): another kube-proxy, a firewall's or plugin's script, a hung iptables."},
+	{regexp.MustCompile(`Failed to execute iptables-restore`),
+		"runs, but iptables-restore refuses its rules",
+		"Read the lines below the error in its log: they name the rule; often a kernel module or a matching iptables version is missing."},
+	{regexp.MustCompile(`nftables sync failed`),
+		"runs, but nftables refuses its rules",
+		"Give the node a kernel from 5.13 on with the nft fib modules and use the newest patch release of kube-proxy, or set mode: iptables."},
+	{regexp.MustCompile(`(?i)failed to (?:watch|list).*is forbidden: User \\?"([^"\\]+)`),
+		"runs, but the API server forbids $1 to list what it needs",
+		"Bind the ServiceAccount to the ClusterRole system:node-proxier again: kubeadm init phase addon kube-proxy."},
+	{regexp.MustCompile(`(?i)failed to (?:watch|list).*(?:dial tcp \S+: (?:connect: )?(?:connection refused|no route to host|i/o timeout)|x509: |Unauthorized)`),
+		"runs, but does not get through to the API server",
+		"Compare the server in its kubeconfig (key kubeconfig.conf of ConfigMap kube-proxy) with the API server's address and certificate."},
+}
+
+// lostNode is how kube-proxy says that it found no Node of the name it goes by. It says
+// so once, and works on without the node's addresses (older versions: with 127.0.0.1).
+var lostNode = words{regexp.MustCompile(`Failed to retrieve node info: nodes \\?"([^"\\]+)\\?" not found|Timed out waiting for node to exist" node="([^"]+)"`),
+	"runs, but takes itself for the Node $1$2, which does not exist",
+	"Start it with --hostname-override=$$(NODE_NAME), NODE_NAME being spec.nodeName; the flag wins over hostnameOverride in the file."}
+
+// stuck looks whether the log of a running pod shows that it cannot do its work.
+func stuck(s *facts.Snapshot, p *facts.Pod) checks.Finding {
+	for i := range p.Containers {
+		said := s.Logs[p.Namespace+"/"+p.Name+"/"+p.Containers[i].Name].Current
+		if said == "" {
+			continue
+		}
+		lines := strings.Split(said, "\n")
+		for _, line := range slices.Backward(lines) {
+			if m := lostNode.re.FindStringSubmatchIndex(line); m != nil && s.Node(named(line)) == nil && named(line) != p.Node {
+				return lostNode.finding(p, "log", line, line, m)
+			}
+		}
+		for _, w := range failing {
+			if f, found := w.persist(s, p, lines); found {
+				return f
+			}
+		}
+	}
+	return checks.Finding{}
+}
+
+func named(line string) string {
+	m := lostNode.re.FindStringSubmatch(line)
+	return m[1] + m[2]
+}
+
+// persist tells whether a line came again after more than a minute, so that a retry
+// failed, too, and came within the last ten minutes.
+func (w words) persist(s *facts.Snapshot, p *facts.Pod, lines []string) (checks.Finding, bool) {
+	var first, last time.Time
+	at := -1
+	for i, line := range lines {
+		if t, ok := written(line, s.Taken); ok && w.re.MatchString(line) {
+			if first.IsZero() {
+				first = t
+			}
+			last, at = t, i
+		}
+	}
+	if at < 0 || last.Sub(first) < time.Minute || s.Taken.Sub(last) > 10*time.Minute {
+		return checks.Finding{}, false
+	}
+	line, quote := lines[at], lines[at]
+	if strings.HasSuffix(line, "err=<") && at+1 < len(lines) { // klog's form of errors of several lines
+		quote = line + " " + strings.TrimSpace(lines[at+1])
+	}
+	return w.finding(p, "log", quote, line, w.re.FindStringSubmatchIndex(line)), true
+}
+
+var klogHeader = regexp.MustCompile(`^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.`)
+
+// written reads the time in front of a klog line, which has no year and is in UTC as
+// the images of kube-proxy are.
+func written(line string, taken time.Time) (time.Time, bool) {
+	m := klogHeader.FindStringSubmatch(line)
+	if m == nil {
+		return time.Time{}, false
+	}
+	var n [5]int
+	for i := range n {
+		n[i], _ = strconv.Atoi(m[i+1]) // two digits
+	}
+	t := time.Date(taken.UTC().Year(), time.Month(n[0]), n[1], n[2], n[3], n[4], 0, time.UTC)
+	if t.After(taken.Add(24 * time.Hour)) {
+		t = t.AddDate(-1, 0, 0)
+	}
+	return t, true
+}

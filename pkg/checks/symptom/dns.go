@@ -1,0 +1,79 @@
+package symptom
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// DNSDown finds clusters and nodes whose pods can resolve no name, as far as that is
+// certain without sending a query.
+var DNSDown = &checks.Check{
+	ID:       "dns-down",
+	Title:    "Names resolve in the cluster's pods",
+	Severity: checks.Error,
+	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
+	Needs:    []*facts.Source{facts.Services, facts.EndpointSlices},
+	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes},
+	When:     (*facts.Snapshot).DNSElsewhere,
+	ByHand:   []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default"},
+	Run:      findDNSDown,
+	Doc: `No pod of the cluster, or of a node, can resolve a name: the address that the kubelet writes into the
+pods' resolv.conf belongs to no DNS Service, or nothing ready stands behind that Service. This is what users report ("DNS
+is down"); the cause is always something else, and is named above it.
+
+It is inferred from the objects of the API alone. A probe (--depth probe) would send real queries.`,
+}
+
+func findDNSDown(s *facts.Snapshot) []checks.Finding {
+	services := slices.DeleteFunc(s.DNSServices(), func(svc *corev1.Service) bool { return !facts.ServesDNS(svc) })
+	if !slices.ContainsFunc(services, func(svc *corev1.Service) bool { r, _ := s.ReadyEndpoints(svc); return r > 0 }) {
+		return []checks.Finding{{
+			Subject:  facts.ClusterDNS(),
+			Message:  "is down: names do not resolve in any pod",
+			Evidence: []checks.Evidence{checks.Quote("DNS Services", addresses(services))},
+			Remedy:   "Cure the cause; nothing is to be done here.",
+		}}
+	}
+	listens := s.DNSListeners()
+	answered := func(ip string) bool { return listens(ip) || served(s, services, ip) }
+	var out []checks.Finding
+	for _, node := range slices.Sorted(maps.Keys(s.Configz)) {
+		given := s.Configz[node].ClusterDNS
+		if len(given) == 0 || slices.ContainsFunc(given, answered) {
+			continue
+		}
+		out = append(out, checks.Finding{
+			Subject:  facts.NodeRef(node),
+			Message:  "runs pods in which names do not resolve",
+			Evidence: []checks.Evidence{checks.Quote("Node "+node+", kubelet configz clusterDNS", strings.Join(given, ", "))},
+			Remedy:   "Cure the cause; nothing is to be done here.",
+		})
+	}
+	return out
+}
+
+// served tells whether an address is that of a DNS Service with ready endpoints.
+func served(s *facts.Snapshot, services []*corev1.Service, ip string) bool {
+	return slices.ContainsFunc(services, func(svc *corev1.Service) bool {
+		ready, _ := s.ReadyEndpoints(svc)
+		return ready > 0 && slices.ContainsFunc(facts.ClusterIPs(svc), func(own string) bool { return facts.SameIP(own, ip) })
+	})
+}
+
+func addresses(services []*corev1.Service) string {
+	if len(services) == 0 {
+		return "there is none"
+	}
+	var out []string
+	for _, svc := range services {
+		out = append(out, fmt.Sprintf("%s/%s (%s) has no ready endpoint", svc.Namespace, svc.Name, svc.Spec.ClusterIP))
+	}
+	return strings.Join(out, "; ")
+}

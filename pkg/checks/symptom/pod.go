@@ -1,0 +1,80 @@
+package symptom
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
+)
+
+// PodNotReady finds pods of the network stack that are not Ready.
+var PodNotReady = &checks.Check{
+	ID:       "pod-not-ready",
+	Title:    "Every pod of the network stack is Ready",
+	Severity: checks.Error,
+	URL:      "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/",
+	Needs:    []*facts.Source{facts.Pods},
+	MayUse:   []*facts.Source{facts.Events},
+	Explains: []*checks.Check{ServiceNoEndpoints, DNSServiceNoEndpoints},
+	ByHand: []string{"kubectl get pods -A -o wide", "kubectl -n NAMESPACE describe pod POD",
+		"kubectl -n NAMESPACE logs POD --all-containers --previous"},
+	Run: findPodsNotReady,
+	Doc: `The pods of cluster DNS, kube-proxy and the network plugin carry everybody else's traffic. One that is
+not Ready serves nothing: CoreDNS leaves the endpoints of its Service, kube-proxy and the plugin's agent stop keeping
+their node up to date.
+
+Cure: ` + "`kubectl describe pod`" + ` shows the state of each container and the events; a container that crashed left
+its last words in ` + "`kubectl logs --previous`" + `.`,
+}
+
+func findPodsNotReady(s *facts.Snapshot) []checks.Finding {
+	var out []checks.Finding
+	for _, p := range stack(s) {
+		if p.Ready || p.Deleting || young(s, p) {
+			continue
+		}
+		out = append(out, checks.Finding{
+			Subject:  p.Ref(),
+			Message:  fmt.Sprintf("is not Ready (%s)", p.Trouble()),
+			Evidence: podEvidence(s, p),
+			Remedy:   "Describe the pod and read its previous log.",
+		})
+	}
+	return out
+}
+
+// stack returns the pods that make up the network, each once.
+func stack(s *facts.Snapshot) []*facts.Pod {
+	all := slices.Concat(s.DNSPods(), s.KubeProxyPods(), plugins.Agents(s))
+	slices.SortFunc(all, func(a, b *facts.Pod) int { return a.Ref().Compare(b.Ref()) })
+	return slices.Compact(all)
+}
+
+// young tells whether a pod is still within its grace: just made, and nothing in it
+// has failed yet.
+func young(s *facts.Snapshot, p *facts.Pod) bool {
+	failed := slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return c.Restarts > 0 })
+	return !failed && p.Crashing() == nil && s.Taken.Sub(p.Created) < grace
+}
+
+func podEvidence(s *facts.Snapshot, p *facts.Pod) []checks.Evidence {
+	var out []checks.Evidence
+	for _, c := range p.Containers {
+		from := fmt.Sprintf("%s, container %s", p.Ref(), c.Name)
+		switch {
+		case c.Last.Phase == facts.Terminated:
+			out = append(out, checks.Quote(from, fmt.Sprintf("restarted %d times, last exit: %s, code %d", c.Restarts, c.Last.Reason, c.Last.ExitCode)))
+		case c.State.Phase == facts.Waiting && c.State.Message != "":
+			out = append(out, checks.Quote(from, c.State.Reason+": "+c.State.Message))
+		}
+	}
+	if p.Unschedulable != "" {
+		out = append(out, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable))
+	}
+	if e := s.LastWarning(p.Ref()); len(out) == 0 && e != nil {
+		out = append(out, checks.Quote(p.Ref().String()+", event "+e.Reason, e.Message))
+	}
+	return out
+}

@@ -1,0 +1,11 @@
+// Package symptom holds the checks for what users see: nodes and pods that are not
+// Ready, Services without endpoints, names that do not resolve. The other layers'
+// checks explain these.
+package symptom
+
+import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+
+// Checks lists the package's checks.
+func Checks() []*checks.Check {
+	return []*checks.Check{NodeNotReady, PodNotReady, ServiceNoEndpoints, DNSServiceNoEndpoints, DNSDown}
+}
