@@ -1,0 +1,156 @@
+// Package gather reads a live cluster into a snapshot: each source once, several at a
+// time, everything bounded in number, size and time. What cannot be read becomes a gap
+// with its reason; it never fails the run and never looks like health.
+package gather
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+const (
+	// parallel is how many requests are under way at once.
+	parallel = 8
+	// contact is how long the first request may take before the cluster counts as not
+	// reachable.
+	contact = 20 * time.Second
+	// each bounds a request to one pod or kubelet.
+	each = 10 * time.Second
+)
+
+// Options says what to read.
+type Options struct {
+	Sources   []*facts.Source // what the chosen checks read
+	Depth     facts.Depth     // sources below it are not read
+	Namespace string          // the only one to read workloads from; empty for all
+	Now       time.Time
+	Record    *facts.Recorder   // takes a copy of every object, for a bundle; may be nil
+	Progress  func(what string) // called from several goroutines; may be nil
+}
+
+// Live reads the cluster until it is done or the context ends; what was not read by
+// then is a gap. It fails only where the API server cannot be reached at all.
+func Live(ctx context.Context, config *rest.Config, opts Options) (*facts.Snapshot, error) {
+	client, err := kubernetes.NewForConfig(tuned(config))
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	server, err := reach(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	g := &gatherer{
+		client: client, opts: opts, slots: make(chan struct{}, parallel),
+		b: facts.NewBuilder(opts.Now.UTC(), server, opts.Depth),
+	}
+	g.b.Scope(opts.Namespace)
+	g.readLists(ctx)
+	s := g.b.Interim()
+	g.readConfigMaps(ctx, s)
+	g.readLogs(ctx, s)
+	g.readConfigz(ctx, s)
+	g.readProxy(ctx, s)
+	g.wg.Wait()
+	g.markUnread()
+	return g.b.Build(), nil
+}
+
+// tuned returns a copy of the configuration for reading much at once: protobuf, no
+// client-side rate limit (the API server's priority and fairness does that), and no
+// warnings between the lines of the report.
+func tuned(config *rest.Config) *rest.Config {
+	out := rest.CopyConfig(config)
+	out.ContentType = "application/vnd.kubernetes.protobuf"
+	out.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	out.QPS = -1
+	out.WarningHandler = rest.NoWarnings{}
+	return out
+}
+
+// reach asks the API server for its version: the first contact.
+func reach(ctx context.Context, client kubernetes.Interface) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, contact)
+	defer cancel()
+	raw := client.Discovery().RESTClient().Get().AbsPath("/version").SetHeader("Accept", "application/json").Do(ctx)
+	var info version.Info
+	err := decodeRaw(raw, &info)
+	switch {
+	case err == nil:
+		return info.GitVersion, nil
+	case answeredAnyway(err):
+		return "", nil
+	}
+	return "", err
+}
+
+// gatherer holds what the parts of one run share.
+type gatherer struct {
+	client kubernetes.Interface
+	opts   Options
+	slots  chan struct{}
+
+	wg sync.WaitGroup
+	mu sync.Mutex // guards b and opts.Record
+	b  *facts.Builder
+}
+
+// wanted tells whether a source is asked for and within the depth.
+func (g *gatherer) wanted(src *facts.Source) bool {
+	return src.Depth <= g.opts.Depth && slices.Contains(g.opts.Sources, src)
+}
+
+// gap records why a source, or an object's part of it, is missing.
+func (g *gatherer) gap(src *facts.Source, part, why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.b.Gap(src, part, why)
+}
+
+// start runs a job as soon as a slot is free.
+func (g *gatherer) start(job func()) {
+	g.wg.Go(func() {
+		g.slots <- struct{}{}
+		defer func() { <-g.slots }()
+		job()
+	})
+}
+
+func (g *gatherer) progress(format string, args ...any) {
+	if g.opts.Progress != nil {
+		g.opts.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// markUnread makes a gap of every source that nobody asked for, so that an empty list
+// is never taken for an empty cluster.
+func (g *gatherer) markUnread() {
+	for _, src := range facts.Sources() {
+		switch {
+		case src == facts.Files && src.Depth <= g.opts.Depth:
+			g.b.Gap(src, "", "files of nodes are read from bundles only")
+		case src.Depth > g.opts.Depth:
+			g.b.Gap(src, "", fmt.Sprintf("read only at --depth %s", src.Depth))
+		case !g.wanted(src):
+			g.b.Gap(src, "", "not asked for")
+		}
+	}
+}
+
+// sortedNodes returns the names of the snapshot's nodes.
+func sortedNodes(s *facts.Snapshot) []string {
+	names := map[string]bool{}
+	for _, n := range s.Nodes {
+		names[n.Name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}

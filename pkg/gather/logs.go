@@ -1,0 +1,101 @@
+package gather
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
+)
+
+const (
+	maxLogPods  = 60        // whose logs are read, those in trouble first
+	maxLogLines = 500       // of each container's log
+	maxLogBytes = 256 << 10 // of the same
+)
+
+// stackPods returns the pods that make up the network, those in trouble first.
+func stackPods(s *facts.Snapshot) []*facts.Pod {
+	all := slices.Concat(s.DNSPods(), s.KubeProxyPods(), plugins.Agents(s))
+	slices.SortStableFunc(all, func(a, b *facts.Pod) int {
+		if a.Ready != b.Ready {
+			if b.Ready {
+				return -1
+			}
+			return 1
+		}
+		return a.Ref().Compare(b.Ref())
+	})
+	return slices.Compact(all)
+}
+
+// readLogs starts reading the current and previous logs of the stack's pods.
+func (g *gatherer) readLogs(ctx context.Context, s *facts.Snapshot) {
+	if !g.wanted(facts.PodLogs) {
+		return
+	}
+	if why := s.Missing(facts.Pods); why != "" {
+		g.gap(facts.PodLogs, "", "which pods there are is not known: "+why)
+		return
+	}
+	for i, p := range stackPods(s) {
+		if i >= maxLogPods {
+			g.gap(facts.PodLogs, p.Namespace+"/"+p.Name, fmt.Sprintf("not asked: %d pods are the limit", maxLogPods))
+			continue
+		}
+		g.start(func() { g.readPodLogs(ctx, p) })
+	}
+}
+
+func (g *gatherer) readPodLogs(ctx context.Context, p *facts.Pod) {
+	g.progress("logs: %s/%s", p.Namespace, p.Name)
+	for _, c := range p.Containers {
+		if c.State.Phase == facts.Waiting && c.Last.Phase == "" || c.State.Phase == "" {
+			continue // never started
+		}
+		current, err := g.log(ctx, p, c.Name, false)
+		if err == nil && (c.Restarts > 0 || c.Last.Phase != "") {
+			var previous string
+			previous, err = g.log(ctx, p, c.Name, true)
+			g.addLog(p, c.Name, facts.Log{Current: current, Previous: previous})
+		} else if err == nil {
+			g.addLog(p, c.Name, facts.Log{Current: current})
+		}
+		if err != nil {
+			g.gap(facts.PodLogs, p.Namespace+"/"+p.Name, reason(err))
+			return
+		}
+	}
+}
+
+func (g *gatherer) addLog(p *facts.Pod, container string, log facts.Log) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.b.AddLog(p.Namespace, p.Name, container, log)
+}
+
+// log reads the end of a container's log. That there is none (the kubelet answers Bad
+// Request: not started yet, or no previous instance) is an empty log, not an error.
+func (g *gatherer) log(ctx context.Context, p *facts.Pod, container string, previous bool) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, each)
+	defer cancel()
+	lines, bytes := int64(maxLogLines), int64(maxLogBytes)
+	stream, err := g.client.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
+		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &bytes,
+	}).Stream(ctx)
+	if apierrors.IsBadRequest(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer stream.Close()
+	text, err := io.ReadAll(io.LimitReader(stream, maxLogBytes))
+	return strings.ToValidUTF8(string(text), "�"), err
+}
