@@ -1,0 +1,253 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/cause"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+const (
+	shownEvidence = 8 // of each root, unless wide
+	shownSymptoms = 6
+	shownUnknown  = 6
+)
+
+// printer writes lines of text; errors are kept until the end by the buffered writer.
+type printer struct {
+	w     *bufio.Writer
+	style Style
+}
+
+func writeText(w io.Writer, r Report, style Style) error {
+	p := &printer{bufio.NewWriter(w), style}
+	p.line(0, p.paint(color.Faint, heading(r)))
+	for _, root := range r.Roots {
+		p.blank()
+		p.root(r, root)
+	}
+	p.blank()
+	p.unknown(r)
+	p.line(0, p.verdict(r))
+	if style.Wide {
+		p.answers(r)
+	}
+	return p.w.Flush()
+}
+
+func heading(r Report) string {
+	s := r.Snapshot
+	parts := []string{"netdoctor"}
+	if r.Bundle != "" {
+		parts = append(parts, "bundle "+Clean(r.Bundle))
+	}
+	if s.Server != "" {
+		parts = append(parts, "server "+Clean(s.Server))
+	}
+	parts = append(parts, "depth "+s.Depth.String(),
+		fmt.Sprintf("%s, %s, %s", plural(len(s.Nodes), "node"), plural(len(s.Pods), "pod"), plural(len(s.Services), "Service")))
+	if s.Scope != "" {
+		parts = append(parts, "workloads of namespace "+Clean(s.Scope))
+	}
+	return strings.Join(parts, " · ")
+}
+
+// root tells one root cause: what, the proof, the cure, the way to see it by hand, and
+// what it brings about.
+func (p *printer) root(r Report, n *cause.Node) {
+	p.wrapped(0, p.mark(n.Severity)+" ", p.paint(color.Bold, "%s"), sentence(n))
+	p.line(2, p.paint(color.Faint, fmt.Sprintf("%s (%s)", n.Check.ID, n.Severity)))
+	p.section("Evidence")
+	p.evidence(n)
+	if n.Remedy != "" {
+		p.section("What to do")
+		p.wrapped(4, "", "%s", Clean(n.Remedy))
+	}
+	if ids := r.Fixes[n.Check.ID]; len(ids) > 0 {
+		p.section("Repair")
+		p.line(4, "kubectl netdoctor fix "+n.Check.ID+" --dry-run")
+	}
+	p.section("By hand")
+	for _, command := range n.Check.ByHand {
+		p.line(4, command)
+	}
+	p.symptoms(n)
+}
+
+func (p *printer) evidence(n *cause.Node) {
+	shown := n.Evidence
+	if !p.style.Wide && len(shown) > shownEvidence {
+		shown = shown[:shownEvidence]
+	}
+	for _, e := range shown {
+		p.line(4, p.paint(color.Faint, Clean(e.From)))
+		p.wrapped(6, "", "%s", Clean(e.Text))
+	}
+	if more := len(n.Evidence) - len(shown); more > 0 {
+		p.line(4, fmt.Sprintf("and %d more (-o wide)", more))
+	}
+}
+
+func (p *printer) symptoms(n *cause.Node) {
+	all := flatten(n.Symptoms)
+	if len(all) == 0 {
+		return
+	}
+	p.section(fmt.Sprintf("Explains %s", plural(len(all), "symptom")))
+	shown := all
+	if !p.style.Wide && len(shown) > shownSymptoms {
+		shown = shown[:shownSymptoms]
+	}
+	for _, s := range shown {
+		p.wrapped(4, "", "%s", sentence(s))
+	}
+	if more := len(all) - len(shown); more > 0 {
+		p.line(4, fmt.Sprintf("and %d more (-o wide)", more))
+	}
+}
+
+// flatten returns a forest depth first: what is explained follows what explains it.
+func flatten(nodes []*cause.Node) []*cause.Node {
+	var out []*cause.Node
+	for _, n := range nodes {
+		out = append(append(out, n), flatten(n.Symptoms)...)
+	}
+	return out
+}
+
+// sentence puts the subject in front of the message. Further places are counted where
+// they are of the subject's own kind; a Deployment's pods are evidence.
+func sentence(n *cause.Node) string {
+	more := 0
+	for _, r := range n.Places {
+		if r.Kind == n.Subject.Kind {
+			more++
+		}
+	}
+	subject := n.Subject.String()
+	if more > 0 {
+		subject += fmt.Sprintf(" (and %d more)", more)
+	}
+	switch n.Subject {
+	case facts.Cluster():
+		subject = "The cluster"
+	case facts.ClusterDNS():
+		subject = "Cluster DNS:"
+	}
+	return Clean(subject + " " + n.Message)
+}
+
+// unknown tells what could not be answered, checks with the same reason together.
+func (p *printer) unknown(r Report) {
+	byReason := map[string][]string{}
+	var reasons []string
+	for _, res := range r.Results {
+		if res.Status == checks.Unknown {
+			if byReason[res.Reason] == nil {
+				reasons = append(reasons, res.Reason)
+			}
+			byReason[res.Reason] = append(byReason[res.Reason], res.Check.ID)
+		}
+	}
+	if len(reasons) == 0 {
+		return
+	}
+	p.line(0, fmt.Sprintf("%s Not known, because it could not be looked at:", p.paint(color.FgYellow, "?")))
+	shown := reasons
+	if !p.style.Wide && len(shown) > shownUnknown {
+		shown = shown[:shownUnknown]
+	}
+	for _, reason := range shown {
+		p.wrapped(2, "", "%s", strings.Join(byReason[reason], ", "))
+		p.wrapped(6, "", "%s", Clean(reason))
+	}
+	if more := len(reasons) - len(shown); more > 0 {
+		p.line(2, fmt.Sprintf("and %d more reasons (-o wide)", more))
+	}
+	p.blank()
+}
+
+func (p *printer) verdict(r Report) string {
+	counts := []string{plural(Count(r.Results, checks.OK), "check") + " ok"}
+	if n := Count(r.Results, checks.Unknown); n > 0 {
+		counts = append(counts, fmt.Sprintf("%d unknown", n))
+	}
+	if n := Count(r.Results, checks.Skipped); n > 0 {
+		counts = append(counts, fmt.Sprintf("%d skipped", n))
+	}
+	tail := " (" + strings.Join(counts, ", ") + ")"
+	switch {
+	case len(r.Roots) > 0:
+		return plural(len(r.Roots), "root cause") + tail
+	case Count(r.Results, checks.Unknown) > 0:
+		return "Nothing found in what could be looked at" + tail
+	}
+	return p.paint(color.FgGreen, "√") + " Nothing found" + tail
+}
+
+func (p *printer) answers(r Report) {
+	p.blank()
+	for _, res := range r.Results {
+		text := fmt.Sprintf("%-8s %s", res.Status, res.Check.ID)
+		if res.Reason != "" {
+			text += ": " + Clean(res.Reason)
+		}
+		p.wrapped(0, "", "%s", text)
+	}
+}
+
+func (p *printer) section(title string) { p.line(2, p.paint(color.FgCyan, title)) }
+
+func (p *printer) blank() { fmt.Fprintln(p.w) }
+
+func (p *printer) line(indent int, text string) {
+	fmt.Fprintln(p.w, strings.Repeat(" ", indent)+text)
+}
+
+// wrapped writes text over as many lines as the width takes. prefix stands before the
+// first line, and format holds the colour, so that neither counts for the width.
+func (p *printer) wrapped(indent int, prefix, format, text string) {
+	hang := 0
+	if prefix != "" {
+		hang = 2
+	}
+	for i, line := range Wrap(text, max(p.style.Width-indent-hang, 20)) {
+		lead := prefix
+		if i > 0 {
+			lead = strings.Repeat(" ", hang)
+		}
+		p.line(indent, lead+fmt.Sprintf(format, line))
+	}
+}
+
+func (p *printer) mark(s checks.Severity) string {
+	switch s {
+	case checks.Error:
+		return p.paint(color.FgRed, "×")
+	case checks.Warning:
+		return p.paint(color.FgYellow, "‼")
+	}
+	return p.paint(color.FgBlue, "i")
+}
+
+func (p *printer) paint(attr color.Attribute, text string) string {
+	if !p.style.Color {
+		return text
+	}
+	c := color.New(attr)
+	c.EnableColor()
+	return c.Sprint(text)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
