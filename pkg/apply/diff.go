@@ -1,0 +1,82 @@
+package apply
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// Diff returns a unified diff of an object before and after. The texts inside a
+// ConfigMap are compared line by line, each under its key; everything else as YAML.
+// Either side may be nil. Equal objects give "".
+func Diff(ref facts.Ref, before, after *unstructured.Unstructured) (string, error) {
+	var out strings.Builder
+	a, b := shown(before), shown(after)
+	if ref.Kind == "ConfigMap" && before != nil && after != nil {
+		x, y := takeTexts(a), takeTexts(b)
+		keys := slices.Sorted(maps.Keys(x))
+		for k := range y {
+			if _, both := x[k]; !both {
+				keys = append(keys, k)
+			}
+		}
+		for _, k := range keys {
+			name := fmt.Sprintf("%s, key %s", ref, k)
+			out.Write(diff.Diff(name+" (now)", []byte(x[k]), name+" (repaired)", []byte(y[k])))
+		}
+	}
+	x, err := toYAML(a)
+	if err != nil {
+		return "", err
+	}
+	y, err := toYAML(b)
+	if err != nil {
+		return "", err
+	}
+	out.Write(diff.Diff(ref.String()+" (now)", x, ref.String()+" (repaired)", y))
+	return strip(out.String()), nil
+}
+
+// strip removes the command line that the diff package puts first.
+func strip(text string) string {
+	var kept []string
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "diff ") {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}
+
+// shown returns an object without what the server sets.
+func shown(o *unstructured.Unstructured) map[string]any {
+	if o == nil {
+		return nil
+	}
+	o = Bare(o)
+	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
+	return o.Object
+}
+
+func takeTexts(o map[string]any) map[string]string {
+	texts, _, err := unstructured.NestedStringMap(o, "data")
+	if err != nil {
+		return nil
+	}
+	unstructured.RemoveNestedField(o, "data")
+	return texts
+}
+
+func toYAML(o map[string]any) ([]byte, error) {
+	if o == nil {
+		return nil, nil
+	}
+	return yaml.Marshal(o)
+}

@@ -1,0 +1,190 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gomodules.xyz/jsonpatch/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
+)
+
+// Step is one write in a form that can be kept and taken back: patches for an object
+// that stays, the object itself for one that is created or deleted.
+type Step struct {
+	Ref        facts.Ref                  `json:"ref"`
+	APIVersion string                     `json:"apiVersion"`
+	Patch      []Operation                `json:"patch,omitempty"`
+	Undo       []Operation                `json:"undo,omitempty"`
+	Create     *unstructured.Unstructured `json:"create,omitempty"`
+	Delete     *unstructured.Unstructured `json:"delete,omitempty"`
+}
+
+// Operation is one line of a JSON patch (RFC 6902).
+type Operation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
+}
+
+// MarshalJSON keeps a null or empty value where the operation has one; only remove has
+// none.
+func (o Operation) MarshalJSON() ([]byte, error) {
+	if o.Op == "remove" {
+		return json.Marshal(map[string]any{"op": o.Op, "path": o.Path})
+	}
+	return json.Marshal(map[string]any{"op": o.Op, "path": o.Path, "value": o.Value})
+}
+
+func newStep(c fixes.Change) (Step, error) {
+	step := Step{Ref: c.Ref(), APIVersion: c.Object().GetAPIVersion()}
+	switch {
+	case c.Before == nil:
+		step.Create = c.After
+		return step, nil
+	case c.After == nil:
+		step.Delete = c.Before
+		return step, nil
+	}
+	var err error
+	if step.Patch, err = patch(c.Before, c.After); err != nil {
+		return Step{}, fmt.Errorf("comparing %s: %w", c.Ref(), err)
+	}
+	step.Undo, err = patch(c.After, c.Before)
+	return step, err
+}
+
+// patch returns the operations that lead from one object to the other, each replaced
+// value guarded by a test of what it was.
+func patch(from, to *unstructured.Unstructured) ([]Operation, error) {
+	a, err := json.Marshal(from)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(to)
+	if err != nil {
+		return nil, err
+	}
+	ops, err := jsonpatch.CreatePatch(a, b)
+	if err != nil {
+		return nil, err
+	}
+	back, err := jsonpatch.CreatePatch(b, a)
+	if err != nil {
+		return nil, err
+	}
+	was := map[string]any{}
+	for _, op := range back {
+		was[op.Path] = op.Value
+	}
+	var out []Operation
+	for _, op := range ops {
+		if v, known := was[op.Path]; known && op.Operation != "add" {
+			out = append(out, Operation{Op: "test", Path: op.Path, Value: v})
+		}
+		out = append(out, Operation{Op: op.Operation, Path: op.Path, Value: op.Value})
+	}
+	return out, nil
+}
+
+// Patch returns the JSON patch that makes a change of an object that stays.
+func Patch(c fixes.Change) ([]Operation, error) {
+	step, err := newStep(c)
+	return step.Patch, err
+}
+
+// inverse swaps the directions of a step.
+func (s Step) inverse() Step {
+	s.Patch, s.Undo = s.Undo, s.Patch
+	s.Create, s.Delete = s.Delete, s.Create
+	return s
+}
+
+// do carries one step out, or asks what it would do. version, where given, is the only
+// one that may be overwritten.
+func (a *Applier) do(ctx context.Context, s Step, version *string, dryRun string) (*unstructured.Unstructured, error) {
+	client, err := a.resource(s)
+	if err != nil {
+		return nil, err
+	}
+	var dry []string
+	if dryRun != "" {
+		dry = []string{dryRun}
+	}
+	switch {
+	case s.Create != nil:
+		return created(client.Create(ctx, Bare(s.Create), metav1.CreateOptions{DryRun: dry, FieldManager: fieldManager}))
+	case s.Delete != nil:
+		uid := s.Delete.GetUID()
+		opts := metav1.DeleteOptions{DryRun: dry, Preconditions: &metav1.Preconditions{ResourceVersion: version}}
+		if uid != "" {
+			opts.Preconditions.UID = &uid
+		}
+		return nil, told(client.Delete(ctx, s.Ref.Name, opts))
+	}
+	ops := slices.Clone(s.Patch)
+	if version != nil {
+		ops = append(ops, Operation{Op: "add", Path: "/metadata/resourceVersion", Value: *version})
+	}
+	data, err := json.Marshal(ops)
+	if err != nil {
+		return nil, err
+	}
+	return created(client.Patch(ctx, s.Ref.Name, types.JSONPatchType, data, metav1.PatchOptions{DryRun: dry, FieldManager: fieldManager}))
+}
+
+func created(u *unstructured.Unstructured, err error) (*unstructured.Unstructured, error) {
+	return u, told(err)
+}
+
+// told turns the API server's ways to say "no longer what you think" into ErrChanged: a
+// conflict of versions, and a JSON patch that does not apply, which it answers with 422
+// and no causes (k8s.io/apiserver pkg/endpoints/handlers/patch.go, applyJSPatch); an
+// object that fails validation comes with them.
+func told(err error) error {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return err
+	}
+	details := status.Status().Details
+	if apierrors.IsConflict(err) || apierrors.IsInvalid(err) && (details == nil || len(details.Causes) == 0) {
+		return ErrChanged
+	}
+	return err
+}
+
+// Bare returns what of an object may be sent to create it again.
+func Bare(o *unstructured.Unstructured) *unstructured.Unstructured {
+	o = o.DeepCopy()
+	for _, field := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"} {
+		unstructured.RemoveNestedField(o.Object, "metadata", field)
+	}
+	unstructured.RemoveNestedField(o.Object, "status")
+	return o
+}
+
+func (a *Applier) resource(s Step) (dynamic.ResourceInterface, error) {
+	gv, err := schema.ParseGroupVersion(s.APIVersion)
+	if err != nil {
+		return nil, err
+	}
+	mapping, err := a.Mapper.RESTMapping(schema.GroupKind{Group: gv.Group, Kind: s.Ref.Kind}, gv.Version)
+	if err != nil {
+		return nil, fmt.Errorf("finding the API of %s: %w", s.Ref.Kind, err)
+	}
+	client := a.Client.Resource(mapping.Resource)
+	if s.Ref.Namespace != "" {
+		return client.Namespace(s.Ref.Namespace), nil
+	}
+	return client, nil
+}

@@ -1,0 +1,114 @@
+package fixes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// loopWindow is how long the loop plugin looks for a loop after a start, with a margin
+// (coredns plugin/loop/setup.go: the probe is sent for at most 30 seconds).
+const loopWindow = 35 * time.Second
+
+// CorefileForward makes CoreDNS ask real DNS servers instead of the resolv.conf that
+// leads back to itself.
+var CorefileForward = &Fix{
+	ID:     "corefile-forward",
+	Title:  "Forward to real DNS servers instead of the node's resolv.conf",
+	For:    []*checks.Check{coredns.Loop},
+	Settle: loopWindow,
+	Plan:   planCorefileForward,
+	Doc: `Replaces the targets of ` + "`forward`" + ` in the Corefile that lead back to CoreDNS (/etc/resolv.conf, a loopback
+address) by DNS servers: those of ` + "`--upstream`" + `, or those that the nodes' resolver files name where a bundle has them. It changes
+that one word and keeps every comment and space. Pods in CrashLoopBackOff are deleted, so that they start with it at once.
+
+It cures CoreDNS alone. Other pods with dnsPolicy Default still get the nodes' resolv.conf; the lasting cure is resolvConf in the
+kubelet's configuration, which the plan prints.`,
+}
+
+func planCorefileForward(s *facts.Snapshot, f checks.Finding, params Params) (Plan, error) {
+	if why := s.Missing(facts.ConfigMaps); why != "" {
+		return Plan{}, fmt.Errorf("the Corefile could not be read: %s", why)
+	}
+	cm, text := s.Corefile()
+	if cm == nil {
+		return Plan{}, fmt.Errorf("no ConfigMap with a Corefile was found")
+	}
+	servers, err := upstreams(s, f, params)
+	if err != nil {
+		return Plan{}, err
+	}
+	edited, _, err := corefile.Rewrite{To: servers, Self: true}.Apply(text)
+	if err != nil {
+		return Plan{}, fmt.Errorf("ConfigMap %s/%s: %w", cm.Namespace, cm.Name, err)
+	}
+	change, err := editConfigMap(cm, "Corefile", edited)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{Changes: []Change{change}, Restarts: crashing(s, f), Warnings: stillBroken(s), Manual: kubeletCure(s, f)}
+	if f.Subject.Kind == "Deployment" || f.Subject.Kind == "DaemonSet" {
+		plan.Rollouts = []facts.Ref{f.Subject}
+	}
+	return plan, nil
+}
+
+func editConfigMap(cm *corev1.ConfigMap, key, value string) (Change, error) {
+	before, err := object("ConfigMap", "v1", cm)
+	if err != nil {
+		return Change{}, err
+	}
+	edited := cm.DeepCopy()
+	edited.Data[key] = value
+	after, err := object("ConfigMap", "v1", edited)
+	return Change{Before: before, After: after}, err
+}
+
+// stillBroken names the pods that go on with the nodes' resolv.conf.
+func stillBroken(s *facts.Snapshot) []string {
+	dns := s.DNSPods()
+	var names []string
+	for _, p := range s.Pods {
+		if p.DNSPolicy == corev1.DNSDefault && !p.HostNetwork && !p.Finished() && !slices.Contains(dns, p) {
+			names = append(names, p.Namespace+"/"+p.Name)
+		}
+	}
+	if len(names) == 0 {
+		return []string{"Pods with dnsPolicy Default still get the nodes' resolv.conf; at this moment there is none but CoreDNS."}
+	}
+	shown := names[:min(len(names), 3)]
+	return []string{fmt.Sprintf("%d other pods with dnsPolicy Default still get the nodes' resolv.conf: %s.", len(names), strings.Join(shown, ", "))}
+}
+
+// kubeletCure prints the change at the kubelets that lasts, with each node's values.
+func kubeletCure(s *facts.Snapshot, f checks.Finding) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, r := range f.Places {
+		p := s.Pod(r.Namespace, r.Name)
+		if r.Kind != "Pod" || p == nil || p.Node == "" || seen[p.Node] {
+			continue
+		}
+		seen[p.Node] = true
+		now := "/etc/resolv.conf by default"
+		if k := s.Configz[p.Node]; k != nil && k.ResolverConfig != nil {
+			now = "now " + *k.ResolverConfig
+		}
+		out = append(out, fmt.Sprintf("On node %s: set resolvConf (%s) in /var/lib/kubelet/config.yaml to a file with real servers"+
+			" (with systemd-resolved: /run/systemd/resolve/resolv.conf), then systemctl restart kubelet.", p.Node, now))
+	}
+	if len(out) == 0 {
+		out = []string{"On every node: set resolvConf in /var/lib/kubelet/config.yaml to a file with real servers" +
+			" (with systemd-resolved: /run/systemd/resolve/resolv.conf), then systemctl restart kubelet."}
+	}
+	return append(out, "Then delete the CoreDNS pods there (a running pod keeps its resolv.conf), and on kubeadm clusters write the"+
+		" same into ConfigMap kube-system/kubelet-config, or the next upgrade forgets it.")
+}

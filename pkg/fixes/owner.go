@@ -1,0 +1,96 @@
+package fixes
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// Owner is whoever keeps an object the way it is.
+type Owner struct {
+	Name    string // "Helm release coredns in kube-system"
+	Where   string // where to make the change so that it lasts
+	Reverts bool   // it takes a change back by itself, soon
+}
+
+// ownerOf recognises who would take a change back, from the marks that the owners
+// themselves leave on their objects.
+func ownerOf(s *facts.Snapshot, o *unstructured.Unstructured) *Owner {
+	labels, notes := o.GetLabels(), o.GetAnnotations()
+	for _, known := range []func(*unstructured.Unstructured, map[string]string, map[string]string) *Owner{
+		gitops, addonManager, rancher, operator, helm, eks,
+	} {
+		if owner := known(o, labels, notes); owner != nil {
+			return owner
+		}
+	}
+	return aks(s)
+}
+
+func gitops(_ *unstructured.Unstructured, labels, notes map[string]string) *Owner {
+	switch {
+	case notes["argocd.argoproj.io/tracking-id"] != "" || labels["argocd.argoproj.io/instance"] != "":
+		return &Owner{"Argo CD", "change it in the repository that Argo CD syncs from", true}
+	case labels["kustomize.toolkit.fluxcd.io/name"] != "":
+		return &Owner{"Flux Kustomization " + labels["kustomize.toolkit.fluxcd.io/name"], "change it in the repository that Flux syncs from", true}
+	case labels["helm.toolkit.fluxcd.io/name"] != "":
+		return &Owner{"Flux HelmRelease " + labels["helm.toolkit.fluxcd.io/name"], "change the values of the HelmRelease", true}
+	}
+	return nil
+}
+
+// addonManager: Reconcile is written back periodically, EnsureExists only re-created
+// (kubernetes/cluster/addons/addon-manager/README.md).
+func addonManager(_ *unstructured.Unstructured, labels, _ map[string]string) *Owner {
+	if labels["addonmanager.kubernetes.io/mode"] == "Reconcile" {
+		return &Owner{"the add-on manager", "change the manifest in /etc/kubernetes/addons on the control plane", true}
+	}
+	return nil
+}
+
+func rancher(_ *unstructured.Unstructured, _, notes map[string]string) *Owner {
+	if notes["objectset.rio.cattle.io/owner-name"] != "" || notes["objectset.rio.cattle.io/id"] != "" {
+		return &Owner{"the deploy controller of k3s or RKE2", "use the ConfigMap coredns-custom, or a HelmChartConfig on RKE2", true}
+	}
+	return nil
+}
+
+func operator(o *unstructured.Unstructured, labels, _ map[string]string) *Owner {
+	if labels["dns.operator.openshift.io/owning-dns"] != "" {
+		return &Owner{"the DNS operator of OpenShift", "edit the resource dns.operator/default", true}
+	}
+	for _, ref := range o.GetOwnerReferences() {
+		if ref.Controller != nil && *ref.Controller && strings.Contains(ref.APIVersion, "operator") {
+			return &Owner{"the operator behind " + ref.Kind + " " + ref.Name, "change that resource", true}
+		}
+	}
+	return nil
+}
+
+func helm(_ *unstructured.Unstructured, labels, notes map[string]string) *Owner {
+	release := notes["meta.helm.sh/release-name"]
+	if release == "" && labels["app.kubernetes.io/managed-by"] != "Helm" {
+		return nil
+	}
+	return &Owner{"Helm release " + release, "set it in the values too, or the next helm upgrade takes it back", false}
+}
+
+func eks(_ *unstructured.Unstructured, labels, _ map[string]string) *Owner {
+	if labels["eks.amazonaws.com/component"] == "" {
+		return nil
+	}
+	return &Owner{"the EKS add-on", "set it in the add-on's configuration too, or its next update takes it back", false}
+}
+
+// aks: Microsoft keeps the ConfigMap coredns; own configuration belongs into
+// coredns-custom (learn.microsoft.com/azure/aks/coredns-custom).
+func aks(s *facts.Snapshot) *Owner {
+	for _, n := range s.Nodes {
+		if strings.HasPrefix(n.Spec.ProviderID, "azure://") && n.Labels["kubernetes.azure.com/cluster"] != "" {
+			return &Owner{"AKS", "use the ConfigMap coredns-custom", true}
+		}
+	}
+	return nil
+}
