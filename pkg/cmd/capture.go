@@ -1,0 +1,97 @@
+package cmd
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
+)
+
+func newCapture(c *cluster) *cobra.Command {
+	var file string
+	timeout := gatherTimeout
+	cmd := &cobra.Command{
+		Use:   "capture",
+		Short: "Save what the doctor sees, redacted, to be looked at elsewhere",
+		Long: `Save everything that the doctor reads as a bundle, for "check --from". Secrets are never read. ConfigMaps are those of the
+network stack alone; the values of environment variables, managedFields and last-applied annotations are left out. Logs are
+written as they are: look through them before you hand the bundle on.`,
+		Example: `  kubectl netdoctor capture -f incident.tar.gz`,
+		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				file = "netdoctor-" + c.env.Now().UTC().Format("20060102-150405") + ".tar.gz"
+			}
+			if _, err := os.Lstat(file); err == nil {
+				return usage("-f %s: it exists already", file)
+			}
+			record := new(facts.Recorder)
+			s, err := c.live(cmd.Context(), all.Checks(), facts.Logs, timeout, record)
+			if err != nil {
+				return err
+			}
+			if err := writeBundle(file, s.Taken, func(write func(string, []byte) error) error { return record.WriteTo(s, write) }); err != nil {
+				return fmt.Errorf("writing %s: %w", file, err)
+			}
+			fmt.Fprintln(c.env.Out, file)
+			for _, src := range facts.Sources() {
+				if why := s.Missing(src); why != "" && src.Depth <= facts.Logs {
+					fmt.Fprintf(c.env.ErrOut, "not in it: %s (%s)\n", src, report.Clean(why))
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "where to: a name that ends in .tar.gz or .tgz, or a directory to make (default netdoctor-TIME.tar.gz)")
+	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long reading the cluster may take")
+	return cmd
+}
+
+// writeBundle writes a directory or an archive. Nothing is left of one that fails.
+func writeBundle(name string, taken time.Time, files func(write func(string, []byte) error) error) error {
+	if strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz") {
+		return writeArchive(name, taken, files)
+	}
+	err := files(func(entry string, data []byte) error {
+		path := filepath.Join(name, filepath.FromSlash(entry))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		return os.WriteFile(path, data, 0o600)
+	})
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(name))
+	}
+	return nil
+}
+
+func writeArchive(name string, taken time.Time, files func(write func(string, []byte) error) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	zipped := gzip.NewWriter(f)
+	archive := tar.NewWriter(zipped)
+	err = files(func(entry string, data []byte) error {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: entry, Size: int64(len(data)), Mode: 0o600, ModTime: taken}
+		if err := archive.WriteHeader(header); err != nil {
+			return err
+		}
+		_, err := archive.Write(data)
+		return err
+	})
+	if err = errors.Join(err, archive.Close(), zipped.Close(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
+}

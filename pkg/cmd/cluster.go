@@ -1,0 +1,141 @@
+package cmd
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
+)
+
+// gatherTimeout is how long an examination may take by default.
+const gatherTimeout = 60 * time.Second
+
+// cluster is what every command that talks to one shares.
+type cluster struct {
+	env   Env
+	flags *genericclioptions.ConfigFlags
+}
+
+func newCluster(env Env) *cluster {
+	return &cluster{env: env, flags: genericclioptions.NewConfigFlags(true)}
+}
+
+func (c *cluster) addFlags(fs *pflag.FlagSet) { c.flags.AddFlags(fs) }
+
+// config returns the client configuration, its errors in one line with what to do.
+func (c *cluster) config() (*rest.Config, error) {
+	config, err := c.flags.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w (kubectl config get-contexts lists the contexts)", err)
+	}
+	config.UserAgent = "kubectl-netdoctor/" + versionText()
+	return config, nil
+}
+
+// contextName returns the kubeconfig context in use, or "".
+func (c *cluster) contextName() string {
+	if *c.flags.Context != "" {
+		return *c.flags.Context
+	}
+	raw, err := c.flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return ""
+	}
+	return raw.CurrentContext
+}
+
+// namespace returns the namespace that was given explicitly; the one of the context
+// does not limit an examination.
+func (c *cluster) namespace() string { return *c.flags.Namespace }
+
+// live reads the cluster.
+func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.Depth, timeout time.Duration, record *facts.Recorder) (*facts.Snapshot, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	progress := newProgress(c.env)
+	defer progress.clear()
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	s, err := gather.Live(bounded, config, gather.Options{
+		Sources: sourcesFor(list, record != nil), Depth: depth, Namespace: c.namespace(),
+		Now: c.env.Now(), Record: record, Progress: progress.show,
+	})
+	if ctx.Err() != nil {
+		return nil, errors.New("interrupted; nothing was changed")
+	}
+	if err != nil {
+		return nil, c.unreachable(config, err)
+	}
+	return s, nil
+}
+
+func (c *cluster) unreachable(config *rest.Config, err error) error {
+	return fmt.Errorf("no cluster at %s (context %q): %w; check the address and kubectl config get-contexts", config.Host, c.contextName(), err)
+}
+
+// sourcesFor returns what the checks read, and what must be known to read that.
+func sourcesFor(list []*checks.Check, all bool) []*facts.Source {
+	if all {
+		return facts.Sources()
+	}
+	need := map[*facts.Source]bool{}
+	for _, c := range list {
+		for _, src := range slices.Concat(c.Needs, c.MayUse) {
+			need[src] = true
+		}
+	}
+	if need[facts.PodLogs] || need[facts.Proxy] || need[facts.ConfigMaps] {
+		need[facts.Pods] = true
+	}
+	if need[facts.Configz] {
+		need[facts.Nodes] = true
+	}
+	return slices.DeleteFunc(facts.Sources(), func(src *facts.Source) bool { return !need[src] })
+}
+
+// applier returns what repairs this cluster.
+func (c *cluster) applier() (*apply.Applier, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	config.WarningHandler = rest.NoWarnings{}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	typed, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	mapper, err := c.flags.ToRESTMapper()
+	if err != nil {
+		return nil, c.unreachable(config, err)
+	}
+	dir, err := c.env.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(config.Host))
+	return &apply.Applier{
+		Client: client, Mapper: mapper, Server: config.Host, Context: c.contextName(), Now: c.env.Now,
+		Journal: &apply.Journal{ConfigMaps: typed.CoreV1(), Dir: filepath.Join(dir, hex.EncodeToString(sum[:6]))},
+	}, nil
+}

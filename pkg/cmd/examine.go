@@ -1,0 +1,67 @@
+package cmd
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/cause"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// examination says how to look at a cluster; check and fix share its flags.
+type examination struct {
+	*cluster
+	from    string
+	depth   string
+	timeout time.Duration
+}
+
+func (e *examination) addFlags(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&e.from, "from", "", "look at a saved bundle instead of a cluster: a directory or .tar.gz of capture, or the directory of kubectl cluster-info dump")
+	fs.StringVar(&e.depth, "depth", "logs", "how deep to look: api (objects only), logs (also container logs, kubelet configuration and pods' own endpoints), probe, host")
+	fs.DurationVar(&e.timeout, "timeout", gatherTimeout, "how long reading the cluster may take; what was not read by then is unknown")
+	_ = cmd.RegisterFlagCompletionFunc("depth", cobra.FixedCompletions([]string{"api", "logs", "probe", "host"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// look reads the facts and answers the checks' questions.
+func (e *examination) look(ctx context.Context, cmd *cobra.Command, list []*checks.Check) (apply.Look, error) {
+	depth, err := facts.ParseDepth(e.depth)
+	if err != nil {
+		return apply.Look{}, usage("--depth %s: %w", e.depth, err)
+	}
+	if e.timeout <= 0 {
+		return apply.Look{}, usage("--timeout %s: must be longer than nothing", e.timeout)
+	}
+	var s *facts.Snapshot
+	if e.from != "" {
+		s, err = facts.Load(e.from)
+		if err == nil && cmd.Flags().Changed("depth") {
+			s = shallower(s, depth)
+		}
+	} else {
+		s, err = e.live(ctx, list, depth, e.timeout, nil)
+	}
+	if err != nil {
+		return apply.Look{}, err
+	}
+	return apply.Look{Snapshot: s, Results: checks.Run(s, list)}, nil
+}
+
+// shallower takes from a bundle what lies deeper than the user wants to look.
+func shallower(s *facts.Snapshot, depth facts.Depth) *facts.Snapshot {
+	for _, src := range facts.Sources() {
+		if src.Depth > depth && s.Missing(src) == "" {
+			s = s.Without(src, "read only at --depth "+src.Depth.String())
+		}
+	}
+	s.Depth = min(s.Depth, depth)
+	return s
+}
+
+// roots names the root causes of a look.
+func roots(l apply.Look) []*cause.Node { return cause.Roots(l.Snapshot, l.Results) }
