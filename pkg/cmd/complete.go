@@ -74,17 +74,23 @@ func matching(candidates, given []string, toComplete string) []string {
 // completeFlags completes kubectl's own flags as kubectl does: from the kubeconfig and
 // from the cluster.
 func (c *cluster) completeFlags(root *cobra.Command) {
-	factory := cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c.flags))
-	completion.SetFactoryForCompletion(factory)
-	register := func(flag string, complete func(toComplete string) []string) {
+	register := func(flag string, complete func(f cmdutil.Factory, toComplete string) []string) {
 		_ = root.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return complete(toComplete), noFiles
+			return complete(c.factory(), toComplete), noFiles
 		})
 	}
-	register("namespace", func(s string) []string { return completion.CompGetResource(factory, "namespace", s) })
-	register("context", completion.ListContextsInConfig)
-	register("cluster", completion.ListClustersInConfig)
-	register("user", completion.ListUsersInConfig)
+	register("namespace", func(f cmdutil.Factory, s string) []string { return completion.CompGetResource(f, "namespace", s) })
+	register("context", func(_ cmdutil.Factory, s string) []string { return completion.ListContextsInConfig(s) })
+	register("cluster", func(_ cmdutil.Factory, s string) []string { return completion.ListClustersInConfig(s) })
+	register("user", func(_ cmdutil.Factory, s string) []string { return completion.ListUsersInConfig(s) })
+}
+
+// factory returns kubectl's factory, also for those of its completions that find it in
+// a variable of their package.
+func (c *cluster) factory() cmdutil.Factory {
+	f := cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c.flags))
+	completion.SetFactoryForCompletion(f)
+	return f
 }
 
 // completeIgnore completes CHECK, and the nodes of the cluster behind CHECK=Node/.
@@ -95,7 +101,7 @@ func (c *cluster) completeIgnore(cmd *cobra.Command, _ []string, toComplete stri
 		return out, noFiles | cobra.ShellCompDirectiveNoSpace
 	}
 	var out []string
-	for _, node := range completion.CompGetResource(cmdutil.NewFactory(c.flags), "node", name) {
+	for _, node := range completion.CompGetResource(c.factory(), "node", name) {
 		out = append(out, before+"=Node/"+node)
 	}
 	return out, noFiles

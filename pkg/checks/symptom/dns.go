@@ -33,6 +33,9 @@ It is inferred from the objects of the API alone. A probe (--depth probe) would 
 
 func findDNSDown(s *facts.Snapshot) []checks.Finding {
 	services := slices.DeleteFunc(s.DNSServices(), func(svc *corev1.Service) bool { return !facts.ServesDNS(svc) })
+	if len(services) > 0 && !slices.ContainsFunc(services, func(svc *corev1.Service) bool { return s.Taken.Sub(svc.CreationTimestamp.Time) >= grace }) {
+		return nil // the Service was just made: no more is to be expected of it yet
+	}
 	if !slices.ContainsFunc(services, func(svc *corev1.Service) bool { r, _ := s.ReadyEndpoints(svc); return r > 0 }) {
 		return []checks.Finding{{
 			Subject:  facts.ClusterDNS(),

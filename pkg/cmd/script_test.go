@@ -1,0 +1,41 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// TestScripts runs whole command lines: what they print, and their exit codes. The
+// command netdoctor of the scripts runs in this process, succeeds whatever happened and
+// tells the exit code at the end of stderr, so that 1, 2 and 3 can be told apart.
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("ROOT", root)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"netdoctor": netdoctor},
+	})
+}
+
+func netdoctor(ts *testscript.TestScript, _ bool, args []string) {
+	env := Env{
+		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: ts.Stdout(), ErrOut: ts.Stderr()},
+		Now:       func() time.Time { return time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC) },
+		Getenv:    ts.Getenv, Width: 80,
+	}
+	code := Run(context.Background(), args, env)
+	fmt.Fprintf(ts.Stderr(), "exit %d\n", code)
+}
