@@ -13,6 +13,7 @@ func TestParseAddress(t *testing.T) {
 		{"Cluster.Local:1053", "dns cluster.local. 1053"},
 		{"example.org.:053", "dns example.org. 53"},
 		{"dns://example.org", "dns example.org. 53"},
+		{"123", "dns 123. 53"},
 		{"tls://.", "tls . 853"},
 		{"tls://example.org:1853", "tls example.org. 1853"},
 		{"quic://.", "quic . 853"},

@@ -109,6 +109,7 @@ func TestParseErrors(t *testing.T) {
 		{"brace in the line", ". {\n\terrors }\n", "Corefile:2 - Error during parsing: Unexpected '}' because no matching opening brace"},
 		{"comma", "a, {\n}", "Corefile:1 - Error during parsing: Expected another address but had '{' - check for extra comma"},
 		{"import", ". {\nimport\n}", "Corefile:2 - Error during parsing: Wrong argument count or unexpected line ending after 'import'"},
+		{"import of a brace", "import {\n}", "Corefile:1 - Error during parsing: File to import not found: {"},
 		{"wildcards", "\nimport */*.server", "Corefile:2 - Error during parsing: Glob pattern may only contain one wildcard (*), but has others: */*.server"},
 		{"redeclared", "(a) {\n}\n(a) {\n}", "Corefile:3 - Error during parsing: redeclaration of previously declared snippet a"},
 		{"cycle", "(a) {\nimport b\n}\n(b) {\nimport a\n}\n. {\nimport a\n}", "Corefile:5 - Error during parsing: maximum snippet import depth (10000) exceeded"},
@@ -192,6 +193,9 @@ func TestFind(t *testing.T) {
 // TestLarge reads texts of the size of the largest ConfigMap that are made to
 // take long.
 func TestLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes ten seconds")
+	}
 	const size = 1 << 20
 	fill := func(before, unit, after string) string {
 		return before + strings.Repeat(unit, (size-len(before)-len(after))/len(unit)) + after

@@ -9,6 +9,7 @@ import (
 )
 
 var rewriteOddities = []string{
+	"import {", ". {\nforward . /etc/resolv.conf\nx {\nimport }\n}\n}",
 	". {\nforward . /etc/resolv.conf#as is\n}",
 	". {\nforward . 10.0.0.2 /etc/resolv.conf 10.0.0.3\n}",
 	". {\nforward . 10.0.0.2#x /etc/resolv.conf [2001:db8::2]:5353\n}",
@@ -64,6 +65,12 @@ func TestApply(t *testing.T) {
 			[]Edit{{2, "/etc/resolv.conf", ""}}},
 		{"not the same over TLS", ". {\nforward . tls://10.0.0.2:53 /etc/resolv.conf\n}", ". {\nforward . tls://10.0.0.2:53 " + to + "\n}",
 			[]Edit{{2, "/etc/resolv.conf", to}}},
+		{"there as a mapped address", ". {\nforward . ::ffff:10.0.0.2 /etc/resolv.conf\n}", ". {\nforward . ::ffff:10.0.0.2 [2001:db8::2]:5353\n}",
+			[]Edit{{2, "/etc/resolv.conf", "[2001:db8::2]:5353"}}},
+		{"there with another port", ". {\nforward . 10.0.0.2:54 /etc/resolv.conf\n}", ". {\nforward . 10.0.0.2:54 " + to + "\n}",
+			[]Edit{{2, "/etc/resolv.conf", to}}},
+		{"as many as CoreDNS takes", ". {\nforward ." + strings.Repeat(" 8.8.8.8", 13) + " /etc/resolv.conf\n}",
+			". {\nforward ." + strings.Repeat(" 8.8.8.8", 13) + " " + to + "\n}", []Edit{{2, "/etc/resolv.conf", to}}},
 		{"twice", ". {\nforward . dns:///etc/resolv.conf 8.8.8.8 127.0.0.1:53\n}", ". {\nforward . " + to + " 8.8.8.8\n}",
 			[]Edit{{2, "dns:///etc/resolv.conf", to}, {2, "127.0.0.1:53", ""}}},
 		{"itself", ". {\nforward . ::1\n}", ". {\nforward . " + to + "\n}", []Edit{{2, "::1", to}}},
@@ -133,6 +140,8 @@ func TestApplyRefuses(t *testing.T) {
 		{"environment", ". {\nforward . {$UP}\n}", one, ReasonPlaceholder, 2, "line 2: the target {$UP} is filled in elsewhere"},
 		{"environment beside", ". {\nforward . /etc/resolv.conf {%UP%}\n}", one, ReasonPlaceholder, 2, "line 2: the target {%UP%} is filled in elsewhere"},
 		{"quoted", ". {\nforward . \"/etc/resolv.conf\"\n}", one, ReasonQuoted, 2,
+			"line 2: the target /etc/resolv.conf, or the word before it, is written with quotes"},
+		{"behind a quote", ". {\nforward . \"10.0.0.2\"/etc/resolv.conf#c 8.8.8.8\n}", one, ReasonQuoted, 2,
 			"line 2: the target /etc/resolv.conf, or the word before it, is written with quotes"},
 		{"half a refusal", ". {\nforward . /etc/resolv.conf\n}\nb {\nforward . \"/etc/resolv.conf\"\n}", one, ReasonQuoted, 5,
 			"line 5: the target /etc/resolv.conf, or the word before it, is written with quotes"},

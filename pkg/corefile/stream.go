@@ -94,23 +94,42 @@ func (s *stream) expand() ([]token, error) {
 		return nil, s.errorf("Import takes only one argument (glob pattern or file)")
 	}
 	body, ok := s.snippets[name.text]
-	if !ok {
-		if manyWildcards(name.text) {
-			return nil, s.errorf("Glob pattern may only contain one wildcard (*), but has others: %s", name.text)
-		}
-		s.splice(nil)
-		return []token{statement, name}, nil
+	if ok {
+		return nil, s.insert(body)
 	}
+	if err := s.checkPattern(name.text); err != nil {
+		return nil, err
+	}
+	s.splice(nil)
+	return []token{statement, name}, nil
+}
+
+// insert puts a snippet in place of its import, unless that is one too many.
+func (s *stream) insert(body []token) error {
 	s.expansions++
 	s.imported += len(body)
 	if s.expansions > maxExpansions {
-		return nil, s.errorf("maximum snippet import depth (%d) exceeded", maxExpansions)
+		return s.errorf("maximum snippet import depth (%d) exceeded", maxExpansions)
 	}
 	if s.imported > maxImported {
-		return nil, s.errorf("snippets import more than %d tokens", maxImported)
+		return s.errorf("snippets import more than %d tokens", maxImported)
 	}
 	s.splice(body)
-	return nil, nil
+	return nil
+}
+
+// checkPattern refuses what cannot be the name of files: the brace of a block
+// that was begun too early, and several wildcards, which CoreDNS does not match
+// because it may take too long.
+func (s *stream) checkPattern(pattern string) error {
+	if pattern == "{" || pattern == "}" {
+		return s.errorf("File to import not found: %s", pattern)
+	}
+	if strings.Count(pattern, "*") > 1 || strings.Count(pattern, "?") > 1 ||
+		strings.Contains(pattern, "[") && strings.Contains(pattern, "]") {
+		return s.errorf("Glob pattern may only contain one wildcard (*), but has others: %s", pattern)
+	}
+	return nil
 }
 
 // splice puts body in place of the current token and the one before.
@@ -119,13 +138,6 @@ func (s *stream) splice(body []token) {
 	s.rest = append(s.rest, ahead, body)
 	s.cursor--
 	s.seen = s.seen[:s.cursor]
-}
-
-// manyWildcards tells the patterns that CoreDNS refuses because matching them
-// may take too long.
-func manyWildcards(pattern string) bool {
-	return strings.Count(pattern, "*") > 1 || strings.Count(pattern, "?") > 1 ||
-		strings.Contains(pattern, "[") && strings.Contains(pattern, "]")
 }
 
 func (s *stream) errorf(format string, args ...any) error {
