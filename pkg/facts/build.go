@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 )
 
@@ -68,7 +69,7 @@ func (b *Builder) Add(obj any) error {
 
 // New returns an empty API object of a source, ready to be decoded into, or nil for a
 // source that does not consist of API objects.
-func New(src *Source) any {
+func New(src *Source) runtime.Object {
 	switch src {
 	case Pods:
 		return new(corev1.Pod)

@@ -11,11 +11,11 @@ import (
 
 // decodeJSON reads exactly one JSON value.
 func decodeJSON(body io.Reader, into any) error {
-	text, err := readText(body)
+	text, err := io.ReadAll(body)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal([]byte(text), into); err != nil {
+	if err := json.Unmarshal(text, into); err != nil {
 		return fmt.Errorf("not the JSON expected: %w", err)
 	}
 	return nil
@@ -97,59 +97,14 @@ func jsonError(err error, complaint string) error {
 	return nil
 }
 
-func readText(body io.Reader) (string, error) {
-	data, err := io.ReadAll(io.LimitReader(body, maxTextBytes+1))
-	if err != nil {
-		return "", err
-	}
-	if len(data) > maxTextBytes {
-		return "", fmt.Errorf("more than the %d bytes that such a file may have", maxTextBytes)
-	}
-	return string(data), nil
-}
-
-// tail reads a log and returns the end of it, from the start of a line.
-func tail(body io.Reader) (string, error) {
-	text, err := readText(body)
-	if err != nil || len(text) <= keptLogBytes {
-		return text, err
-	}
-	text = text[len(text)-keptLogBytes:]
-	if i := strings.IndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
-	}
-	return text, nil
-}
-
-// addDumpLog reads logs.txt as kubectl cluster-info dump writes it: the containers one
-// after another, each between a START and an END line (k8s.io/kubectl,
-// pkg/cmd/clusterinfo).
-func (r *reader) addDumpLog(namespace, pod string, body io.Reader) error {
-	text, err := readText(body)
-	if err != nil {
-		return err
-	}
-	r.seen[PodLogs] = true
-	const start, end = "==== START logs for container ", "==== END logs for container "
-	for rest := text; ; {
-		_, after, found := strings.Cut(rest, start)
-		if !found {
-			return nil
+// tail returns the end of a log, from the start of a line. It does not hold on to the
+// rest.
+func tail(text string) string {
+	if len(text) > keptLogBytes {
+		text = text[len(text)-keptLogBytes:]
+		if i := strings.IndexByte(text, '\n'); i >= 0 {
+			text = text[i+1:]
 		}
-		container, after, found := strings.Cut(after, " of pod ")
-		if !found {
-			return errors.New("a START line without a pod's name")
-		}
-		_, after, _ = strings.Cut(after, "\n")
-		log, after, found := strings.Cut(after, end)
-		if !found {
-			return fmt.Errorf("truncated: no END line for container %s", container)
-		}
-		log, err = tail(strings.NewReader(log))
-		if err != nil {
-			return err
-		}
-		r.b.AddLog(namespace, pod, container, Log{Current: log})
-		rest = after
 	}
+	return strings.Clone(text)
 }

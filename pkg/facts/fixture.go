@@ -26,7 +26,7 @@ var fixtureTaken = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // objects.yaml with objects of any kind. Without bundle.json every API source counts
 // as read, and every deeper source of which a file is there.
 func LoadFiles(files []File) (*Snapshot, error) {
-	r := newReader()
+	r := newReader(usualLimits())
 	for _, f := range files {
 		var err error
 		if f.Name == "objects.yaml" {
@@ -89,9 +89,8 @@ func (r *reader) addObject(raw json.RawMessage) error {
 	if src == nil {
 		return fmt.Errorf("no source holds objects of kind %q", meta.Kind)
 	}
-	obj := New(src)
-	if err := json.Unmarshal(raw, obj); err != nil {
+	if err := r.addItem(src, raw); err != nil {
 		return fmt.Errorf("%s: %w", meta.Kind, err)
 	}
-	return r.b.Add(obj)
+	return nil
 }

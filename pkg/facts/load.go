@@ -13,32 +13,31 @@ import (
 	"strings"
 )
 
-// maxArchiveBytes bounds what a .tar.gz may unpack to.
-const maxArchiveBytes = 16 << 30
-
 // Load reads a bundle: a directory or .tar.gz that capture wrote, or the directory of
 // a kubectl cluster-info dump. A file that is damaged, too large or of a later version
 // is an error that names it; a snapshot is never returned in part.
-func Load(name string) (*Snapshot, error) {
+func Load(name string) (*Snapshot, error) { return load(name, usualLimits()) }
+
+func load(name string, bounds limits) (*Snapshot, error) {
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading bundle: %w", err)
 	case info.IsDir():
-		return loadDir(name)
+		return loadDir(name, bounds)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("reading bundle %s: neither a directory nor a .tar.gz file", name)
 	}
-	return loadArchive(name)
+	return loadArchive(name, bounds)
 }
 
-func loadDir(dir string) (*Snapshot, error) {
+func loadDir(dir string, bounds limits) (*Snapshot, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading bundle: %w", err)
 	}
 	defer root.Close()
-	r := newReader()
+	r := newReader(bounds)
 	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("reading bundle %s: %w", dir, err)
@@ -80,12 +79,12 @@ func finished(r *reader, name string) (*Snapshot, error) {
 
 // loadArchive reads the archive twice: once for its names, to find the folder that
 // people often pack around a bundle, and once for its files.
-func loadArchive(name string) (*Snapshot, error) {
+func loadArchive(name string, bounds limits) (*Snapshot, error) {
 	top, found := "", false
-	err := eachEntry(name, func(entry string, _ int64, _ io.Reader) error {
+	err := eachEntry(name, bounds.archive, func(entry string, _ int64, _ io.Reader) error {
 		if base := path.Base(entry); base == manifestFile || base == "nodes.json" {
-			if dir := path.Dir(entry); !found || len(dir) < len(top) {
-				top, found = dir, true
+			if !found || strings.Count(entry, "/") < strings.Count(top, "/") {
+				top, found = entry, true
 			}
 		}
 		return nil
@@ -96,8 +95,9 @@ func loadArchive(name string) (*Snapshot, error) {
 	if !found {
 		return nil, fmt.Errorf("reading bundle %s: no bundle.json and no nodes.json in it", name)
 	}
-	r := newReader()
-	err = eachEntry(name, func(entry string, size int64, body io.Reader) error {
+	top = path.Dir(top)
+	r := newReader(bounds)
+	err = eachEntry(name, bounds.archive, func(entry string, size int64, body io.Reader) error {
 		if top != "." {
 			inside, ok := strings.CutPrefix(entry, top+"/")
 			if !ok {
@@ -115,7 +115,7 @@ func loadArchive(name string) (*Snapshot, error) {
 
 // eachEntry walks the regular files of a .tar.gz. An entry whose name leaves the
 // archive makes the whole archive an error.
-func eachEntry(name string, each func(entry string, size int64, body io.Reader) error) error {
+func eachEntry(name string, most int64, each func(entry string, size int64, body io.Reader) error) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return fmt.Errorf("reading bundle: %w", err)
@@ -125,13 +125,17 @@ func eachEntry(name string, each func(entry string, size int64, body io.Reader) 
 	if err != nil {
 		return fmt.Errorf("reading bundle %s: neither a directory nor a .tar.gz file", name)
 	}
-	archive := tar.NewReader(&limited{zipped, maxArchiveBytes})
+	unpacked := &limited{r: zipped, most: most}
+	archive := tar.NewReader(unpacked)
 	for {
 		h, err := archive.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
+		if errors.Is(err, io.EOF) {
+			// The checksum stands behind the archive's own end.
+			if _, err = io.Copy(io.Discard, unpacked); err == nil {
+				return nil
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("reading bundle %s: damaged archive: %w", name, err)
 		}
 		entry := path.Clean(strings.TrimPrefix(h.Name, "./"))
@@ -149,15 +153,14 @@ func eachEntry(name string, each func(entry string, size int64, body io.Reader) 
 
 // limited ends a reading that goes on for longer than any bundle would.
 type limited struct {
-	r    io.Reader
-	left int64
+	r          io.Reader
+	read, most int64
 }
 
 func (l *limited) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, fmt.Errorf("it unpacks to more than %d bytes", int64(maxArchiveBytes))
-	}
 	n, err := l.r.Read(p)
-	l.left -= int64(n)
+	if l.read += int64(n); l.read > l.most {
+		return 0, fmt.Errorf("it unpacks to more than %d bytes", l.most)
+	}
 	return n, err
 }

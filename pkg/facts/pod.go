@@ -155,7 +155,8 @@ func compactContainers(in *corev1.Pod) []Container {
 	for i := range in.Spec.InitContainers {
 		c := compactContainer(&in.Spec.InitContainers[i], in.Status.InitContainerStatuses)
 		c.Init = true
-		c.Restartable = in.Spec.InitContainers[i].RestartPolicy != nil
+		policy := in.Spec.InitContainers[i].RestartPolicy
+		c.Restartable = policy != nil && *policy == corev1.ContainerRestartPolicyAlways
 		out = append(out, c)
 	}
 	for i := range in.Spec.Containers {
