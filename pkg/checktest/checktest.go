@@ -14,7 +14,6 @@
 package checktest
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -174,20 +173,16 @@ func answer(s *facts.Snapshot, c *checks.Check) (out string) {
 			return "skipped: " + why
 		}
 	}
-	findings := c.Run(s)
-	for i := range findings {
-		findings[i].Check = nil
-	}
-	data, err := json.Marshal(findings)
-	if err != nil {
-		return err.Error()
+	var said strings.Builder
+	for _, f := range c.Run(s) {
+		fmt.Fprintf(&said, "%s %d %q %q %q %q\n", f.Subject, f.Severity, f.Message, f.Evidence, f.Remedy, f.Places)
 	}
 	if c.Parts != nil {
 		for _, p := range c.Parts(s) {
-			data = fmt.Appendf(data, " %s/%s: %s", p.Source, p.Key, s.MissingPart(p.Source, p.Key))
+			fmt.Fprintf(&said, "%s/%s: %s\n", p.Source, p.Key, s.MissingPart(p.Source, p.Key))
 		}
 	}
-	return string(data)
+	return said.String()
 }
 
 func same(t *testing.T, got, want *facts.Snapshot) {

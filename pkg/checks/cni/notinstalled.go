@@ -89,7 +89,7 @@ func findNotInstalled(s *facts.Snapshot) []checks.Finding {
 		return []checks.Finding{f}
 	}
 	for _, p := range plugins.Installable() {
-		f.Evidence = append(f.Evidence, checks.Quote("plugins.yaml", offer(p)))
+		f.Evidence = append(f.Evidence, offer(p)...)
 	}
 	return []checks.Finding{f}
 }
@@ -113,13 +113,17 @@ func bareNodes(s *facts.Snapshot) []*corev1.Node {
 	return out
 }
 
-// offer tells one plugin's state and how to install it, in a line.
-func offer(p *plugins.Plugin) string {
-	line := fmt.Sprintf("%s: %s %s -- %s", p.Name, p.Status.Text, p.Install.Page, p.Install.Command)
+// offer tells one plugin's state and how to install it. Evidence is cut at a length, so
+// the command stands for itself.
+func offer(p *plugins.Plugin) []checks.Evidence {
+	command := p.Install.Command
 	if p.Install.Note != "" {
-		line += " -- " + p.Install.Note
+		command += " -- " + p.Install.Note
 	}
-	return line
+	return []checks.Evidence{
+		checks.Quote("plugins.yaml, "+p.Name, p.Status.Text+" "+p.Install.Page),
+		checks.Quote("plugins.yaml, "+p.Name+", install", command),
+	}
 }
 
 // podRange quotes what the cluster's pod range is, which every plugin must be told.

@@ -100,7 +100,7 @@ func crashed(s *facts.Snapshot, p *facts.Pod, c *facts.Container) checks.Finding
 			Evidence: []checks.Evidence{exit}}
 	}
 	log := s.Logs[p.Namespace+"/"+p.Name+"/"+c.Name]
-	if f, found := lastWords(p, c, log); found {
+	if f, found := lastWords(p, log); found {
 		f.Evidence = append(f.Evidence, exit)
 		return f
 	}

@@ -84,13 +84,9 @@ var fatal = []words{
 }
 
 // lastWords looks for what a container said before it ended.
-func lastWords(p *facts.Pod, c *facts.Container, log facts.Log) (checks.Finding, bool) {
-	name, said := "previous log", log.Previous
-	if c.State.Phase != facts.Running && log.Current != "" {
-		name, said = "log", log.Current // of the instance that ended last
-	}
-	if f, found := lastOf(p, name, said); found || name == "previous log" {
-		return f, found
+func lastWords(p *facts.Pod, log facts.Log) (checks.Finding, bool) {
+	if f, found := lastOf(p, "log", log.Current); found {
+		return f, true // of the instance that ended last, before the next is started
 	}
 	return lastOf(p, "previous log", log.Previous)
 }

@@ -120,7 +120,7 @@ func plausible(s *facts.Snapshot, svc *corev1.Service, m miss) bool {
 	if changing.MatchString(m.key) {
 		return false
 	}
-	namesake := svc.Name == m.group.name
+	namesake := svc.Name == m.name
 	switch {
 	case m.newKey == "": // nothing in its place
 		return namesake && !taken(s, svc, m)

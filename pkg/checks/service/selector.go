@@ -45,7 +45,7 @@ means to make it anew, since its own selector is immutable. What Helm or GitOps 
 func findSelectorMismatch(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	for _, svc := range selecting(s) {
-		if s.Taken.Sub(svc.CreationTimestamp.Time) < 0 || selects(s, svc) {
+		if s.Taken.Sub(svc.CreationTimestamp.Time) < grace || selects(s, svc) {
 			continue
 		}
 		if m, unique := meant(s, svc); unique {
@@ -77,17 +77,17 @@ func selects(s *facts.Snapshot, svc *corev1.Service) bool {
 
 func mismatch(svc *corev1.Service, m miss) checks.Finding {
 	severity := checks.Warning // probable
-	if svc.Name == m.group.name || svc.Name == m.value {
+	if svc.Name == m.name || svc.Name == m.value {
 		severity = checks.Error
 	}
-	who := "the pods of " + m.group.owner.Kind + " " + m.group.owner.Name
-	if m.group.owner.Kind == "" {
-		who = "Pod " + m.group.name
+	who := "the pods of " + m.owner.Kind + " " + m.owner.Name
+	if m.owner.Kind == "" {
+		who = "Pod " + m.name
 	}
 	has := fmt.Sprintf("%s labelled %s=%s", verb(m.group), m.newKey, m.value)
 	if m.newKey == "" {
 		has = "have no such label"
-		if m.group.owner.Kind == "" {
+		if m.owner.Kind == "" {
 			has = "has no such label"
 		}
 	}
