@@ -38,7 +38,7 @@ func planCorefileForward(s *facts.Snapshot, f checks.Finding, params Params) (Pl
 	if why := s.Missing(facts.ConfigMaps); why != "" {
 		return Plan{}, fmt.Errorf("the Corefile could not be read: %s", why)
 	}
-	cm, text := s.Corefile()
+	cm, text := corefileOf(s, f)
 	if cm == nil {
 		return Plan{}, fmt.Errorf("no ConfigMap with a Corefile was found")
 	}
@@ -61,6 +61,19 @@ func planCorefileForward(s *facts.Snapshot, f checks.Finding, params Params) (Pl
 	return plan, nil
 }
 
+// corefileOf returns the ConfigMap with the Corefile that the finding's pods run with:
+// the one that they mount, so that nobody's copy is edited instead.
+func corefileOf(s *facts.Snapshot, f checks.Finding) (*corev1.ConfigMap, string) {
+	for _, p := range podsOf(s, f) {
+		for _, name := range p.ConfigMaps {
+			if cm := s.ConfigMap(p.Namespace, name); cm != nil && cm.Data["Corefile"] != "" {
+				return cm, cm.Data["Corefile"]
+			}
+		}
+	}
+	return s.Corefile()
+}
+
 func editConfigMap(cm *corev1.ConfigMap, key, value string) (Change, error) {
 	before, err := object("ConfigMap", "v1", cm)
 	if err != nil {
@@ -81,20 +94,30 @@ func stillBroken(s *facts.Snapshot) []string {
 			names = append(names, p.Namespace+"/"+p.Name)
 		}
 	}
-	if len(names) == 0 {
-		return []string{"Pods with dnsPolicy Default still get the nodes' resolv.conf; at this moment there is none but CoreDNS."}
+	const shown = 3
+	list := strings.Join(names[:min(len(names), shown)], ", ")
+	if more := len(names) - shown; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
 	}
-	shown := names[:min(len(names), 3)]
-	return []string{fmt.Sprintf("%d other pods with dnsPolicy Default still get the nodes' resolv.conf: %s.", len(names), strings.Join(shown, ", "))}
+	seen := ""
+	if s.Scope != "" {
+		seen = fmt.Sprintf(" Of the namespaces outside the system's, only %s was looked at.", s.Scope)
+	}
+	switch len(names) {
+	case 0:
+		return []string{"Pods with dnsPolicy Default still get the nodes' resolv.conf; at this moment there is none but CoreDNS." + seen}
+	case 1:
+		return []string{fmt.Sprintf("1 other pod with dnsPolicy Default still gets the nodes' resolv.conf: %s.%s", list, seen)}
+	}
+	return []string{fmt.Sprintf("%d other pods with dnsPolicy Default still get the nodes' resolv.conf: %s.%s", len(names), list, seen)}
 }
 
 // kubeletCure prints the change at the kubelets that lasts, with each node's values.
 func kubeletCure(s *facts.Snapshot, f checks.Finding) []string {
 	var out []string
 	seen := map[string]bool{}
-	for _, r := range f.Places {
-		p := s.Pod(r.Namespace, r.Name)
-		if r.Kind != "Pod" || p == nil || p.Node == "" || seen[p.Node] {
+	for _, p := range podsOf(s, f) {
+		if p.Node == "" || seen[p.Node] {
 			continue
 		}
 		seen[p.Node] = true

@@ -101,7 +101,8 @@ func Offer(s *facts.Snapshot, fix *Fix, finding checks.Finding, params Params) (
 	}
 	plan.Fix, plan.Finding = fix, finding
 	for _, c := range plan.Changes {
-		if owner := ownerOf(s, c.Object()); owner != nil && plan.Owner == nil {
+		owner := ownerOf(s, c.Object())
+		if owner != nil && (plan.Owner == nil || owner.Reverts && !plan.Owner.Reverts) {
 			plan.Owner = owner
 		}
 	}
@@ -118,6 +119,17 @@ func object(kind, apiVersion string, obj any) (*unstructured.Unstructured, error
 	u.SetKind(kind)
 	u.SetAPIVersion(apiVersion)
 	return u, nil
+}
+
+// podsOf returns the pods in which a finding shows.
+func podsOf(s *facts.Snapshot, f checks.Finding) []*facts.Pod {
+	var out []*facts.Pod
+	for _, r := range append([]facts.Ref{f.Subject}, f.Places...) {
+		if p := s.Pod(r.Namespace, r.Name); r.Kind == "Pod" && p != nil && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // crashing returns those pods that crash now, of the finding's subject and places.

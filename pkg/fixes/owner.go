@@ -16,20 +16,27 @@ type Owner struct {
 }
 
 // ownerOf recognises who would take a change back, from the marks that the owners
-// themselves leave on their objects.
+// themselves leave on their objects. Who takes it back by himself comes first: Helm's
+// marks are on what Argo CD and AKS install, too.
 func ownerOf(s *facts.Snapshot, o *unstructured.Unstructured) *Owner {
 	labels, notes := o.GetLabels(), o.GetAnnotations()
+	if owner := gitops(labels, notes); owner != nil {
+		return owner
+	}
+	if owner := aks(s); owner != nil { // runs the add-on manager, which nobody else can reach there
+		return owner
+	}
 	for _, known := range []func(*unstructured.Unstructured, map[string]string, map[string]string) *Owner{
-		gitops, addonManager, rancher, operator, helm, eks,
+		addonManager, rancher, operator, helm, eks,
 	} {
 		if owner := known(o, labels, notes); owner != nil {
 			return owner
 		}
 	}
-	return aks(s)
+	return nil
 }
 
-func gitops(_ *unstructured.Unstructured, labels, notes map[string]string) *Owner {
+func gitops(labels, notes map[string]string) *Owner {
 	switch {
 	case notes["argocd.argoproj.io/tracking-id"] != "" || labels["argocd.argoproj.io/instance"] != "":
 		return &Owner{"Argo CD", "change it in the repository that Argo CD syncs from", true}
@@ -74,7 +81,17 @@ func helm(_ *unstructured.Unstructured, labels, notes map[string]string) *Owner 
 	if release == "" && labels["app.kubernetes.io/managed-by"] != "Helm" {
 		return nil
 	}
-	return &Owner{"Helm release " + release, "set it in the values too, or the next helm upgrade takes it back", false}
+	name := "Helm"
+	if release != "" {
+		name = "Helm release " + release
+	}
+	if ns := notes["meta.helm.sh/release-namespace"]; release != "" && ns != "" {
+		name += " in " + ns
+	}
+	if strings.HasPrefix(release, "rke2-") {
+		return &Owner{name, "set it in a HelmChartConfig " + release + " too, or the next update of RKE2 takes it back", false}
+	}
+	return &Owner{name, "set it in the values too, or the next helm upgrade takes it back", false}
 }
 
 func eks(_ *unstructured.Unstructured, labels, _ map[string]string) *Owner {

@@ -39,14 +39,15 @@ func planAllowPrivilegeEscalation(s *facts.Snapshot, f checks.Finding, _ Params)
 	edited := d.DeepCopy()
 	changed := false
 	for i := range edited.Spec.Template.Spec.Containers {
-		sc := edited.Spec.Template.Spec.Containers[i].SecurityContext
-		if sc != nil && sc.AllowPrivilegeEscalation != nil && !*sc.AllowPrivilegeEscalation {
+		c := &edited.Spec.Template.Spec.Containers[i]
+		sc := c.SecurityContext
+		if facts.DNSImage(c.Image) && sc != nil && sc.AllowPrivilegeEscalation != nil && !*sc.AllowPrivilegeEscalation {
 			*sc.AllowPrivilegeEscalation = true
 			changed = true
 		}
 	}
 	if !changed {
-		return Plan{}, errors.New("no container of the Deployment has allowPrivilegeEscalation: false")
+		return Plan{}, errors.New("no CoreDNS container of the Deployment has allowPrivilegeEscalation: false")
 	}
 	before, err := object("Deployment", "apps/v1", d)
 	if err != nil {

@@ -39,7 +39,7 @@ func upstreams(s *facts.Snapshot, f checks.Finding, params Params) ([]netip.Addr
 		return out, nil
 	}
 	for _, node := range nodesOf(s, f) {
-		if found := nodeServers(s.Files[node]); len(found) > 0 {
+		if found := nodeServers(s, s.Files[node]); len(found) > 0 {
 			return found, nil
 		}
 	}
@@ -53,26 +53,36 @@ func parseUpstream(s *facts.Snapshot, u string) (netip.AddrPort, error) {
 	} else if server, err = netip.ParseAddrPort(u); err != nil || server.Port() == 0 {
 		return server, errors.New("not an IP address, nor one with a port (10.0.0.2, 10.0.0.2:5353, [2001:db8::1]:53)")
 	}
-	addr := server.Addr().Unmap()
+	return server, unfit(s, server.Addr().Unmap())
+}
+
+// unfit says why CoreDNS cannot be told to ask an address, or nil.
+func unfit(s *facts.Snapshot, addr netip.Addr) error {
 	switch {
 	case addr.IsLoopback():
-		return server, errors.New("inside the pod a loopback address is CoreDNS itself; name a server that pods can reach")
-	case addr.IsUnspecified(), addr.IsMulticast(), addr.Zone() != "":
-		return server, errors.New("not the address of a server that pods can reach")
+		return errors.New("inside the pod a loopback address is CoreDNS itself; name a server that pods can reach")
+	case addr.IsUnspecified(), addr.IsMulticast(), addr.Zone() != "", addr.Is6() && addr.IsLinkLocalUnicast():
+		return errors.New("not the address of a server that pods can reach")
 	}
+	same := func(ip string) bool { return facts.SameIP(ip, addr.String()) }
 	for _, svc := range s.DNSServices() {
-		if slices.Contains(facts.ClusterIPs(svc), addr.String()) {
-			return server, errors.New("that is the cluster's own DNS Service, which would close the loop again")
+		if slices.ContainsFunc(facts.ClusterIPs(svc), same) {
+			return errors.New("that is the cluster's own DNS Service, which would close the loop again")
 		}
 	}
-	return server, nil
+	for _, p := range s.DNSPods() {
+		if slices.ContainsFunc(p.IPs, same) && !p.HostNetwork {
+			return errors.New("that is a pod of CoreDNS itself, which would close the loop again")
+		}
+	}
+	return nil
 }
 
 // nodesOf returns the nodes that run the finding's pods first, then all others.
 func nodesOf(s *facts.Snapshot, f checks.Finding) []string {
 	var out []string
-	for _, r := range f.Places {
-		if p := s.Pod(r.Namespace, r.Name); r.Kind == "Pod" && p != nil && p.Node != "" {
+	for _, p := range podsOf(s, f) {
+		if p.Node != "" {
 			out = append(out, p.Node)
 		}
 	}
@@ -84,17 +94,17 @@ func nodesOf(s *facts.Snapshot, f checks.Finding) []string {
 	return out
 }
 
-func nodeServers(files map[string]string) []netip.AddrPort {
+func nodeServers(s *facts.Snapshot, files map[string]string) []netip.AddrPort {
 	for _, path := range realResolvers() {
-		if found := nameservers(files[path]); len(found) > 0 {
+		if found := nameservers(s, files[path]); len(found) > 0 {
 			return found
 		}
 	}
 	return nil
 }
 
-// nameservers returns the servers of a resolv.conf that are not on the node itself.
-func nameservers(text string) []netip.AddrPort {
+// nameservers returns the servers of a resolv.conf that CoreDNS can ask.
+func nameservers(s *facts.Snapshot, text string) []netip.AddrPort {
 	var out []netip.AddrPort
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
@@ -102,8 +112,9 @@ func nameservers(text string) []netip.AddrPort {
 			continue
 		}
 		addr, err := netip.ParseAddr(words[1])
+		addr = addr.Unmap()
 		server := netip.AddrPortFrom(addr, 0)
-		if err == nil && !addr.IsLoopback() && addr.Zone() == "" && !slices.Contains(out, server) {
+		if err == nil && unfit(s, addr) == nil && !slices.Contains(out, server) {
 			out = append(out, server)
 		}
 	}
