@@ -18,39 +18,38 @@ const (
 func Clean(text string) string { return clean(text, maxLine) }
 
 func clean(text string, limit int) string {
-	text = strings.TrimSpace(text)
-	if len(text) > 4*limit { // no need to walk megabytes
-		text = text[:4*limit]
-	}
-	text = strings.Map(func(r rune) rune {
+	return cut(strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || r == '\r' {
 			return ' '
 		}
 		return visible(r)
-	}, text)
-	return cut(text, limit)
+	}, head(strings.TrimSpace(text), limit)), limit)
+}
+
+// head returns more of a text than cut leaves, so that nobody walks megabytes.
+func head(text string, limit int) string {
+	return text[:min(len(text), utf8.UTFMax*(limit+1))]
 }
 
 // cut shortens text to a number of characters and says so.
 func cut(text string, limit int) string {
-	if utf8.RuneCountInString(text) <= limit {
-		return text
+	n := 0
+	for i := range text {
+		if n++; n > limit {
+			return text[:i] + "…"
+		}
 	}
-	runes := []rune(text)
-	return string(runes[:limit]) + "…"
+	return text
 }
 
 // CleanLine is Clean for a line whose blanks matter, such as one of a diff.
 func CleanLine(text string) string {
-	if len(text) > 4*maxQuote {
-		text = text[:4*maxQuote]
-	}
 	return cut(strings.Map(func(r rune) rune {
 		if r == '\t' {
 			return r
 		}
 		return visible(r)
-	}, text), maxQuote)
+	}, head(text, maxQuote)), maxQuote)
 }
 
 // visible replaces what could act on a terminal or turn the direction of writing.

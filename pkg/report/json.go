@@ -2,8 +2,11 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
 
@@ -55,8 +58,8 @@ type result struct {
 
 func newDocument(r Report) document {
 	doc := document{
-		SchemaVersion: SchemaVersion, Taken: r.Snapshot.Taken.UTC(), Server: r.Snapshot.Server,
-		Depth: r.Snapshot.Depth.String(), Namespace: r.Snapshot.Scope,
+		SchemaVersion: SchemaVersion, Taken: r.Snapshot.Taken.UTC(), Server: quote(r.Snapshot.Server),
+		Depth: r.Snapshot.Depth.String(), Namespace: quote(r.Snapshot.Scope),
 		Summary: map[string]int{
 			"error": 0, "warning": 0, "info": 0, "ok": Count(r.Results, checks.OK),
 			"unknown": Count(r.Results, checks.Unknown), "skipped": Count(r.Results, checks.Skipped),
@@ -67,7 +70,7 @@ func newDocument(r Report) document {
 		doc.Summary[root.Severity.String()]++
 	}
 	for _, res := range r.Results {
-		doc.Results = append(doc.Results, result{res.Check.ID, res.Status.String(), cut(res.Reason, maxQuote)})
+		doc.Results = append(doc.Results, result{res.Check.ID, res.Status.String(), quote(res.Reason)})
 	}
 	return doc
 }
@@ -76,16 +79,29 @@ func newNodes(r Report, in []*cause.Node) []node {
 	out := []node{}
 	for _, n := range in {
 		to := node{
-			Check: n.Check.ID, Severity: n.Severity.String(), Title: n.Check.Title, Subject: n.Subject, Places: list(n.Places),
-			Message: cut(n.Message, maxQuote), Evidence: []evidence{}, Remedy: n.Remedy, ByHand: list(n.Check.ByHand),
+			Check: n.Check.ID, Severity: n.Severity.String(), Title: n.Check.Title, Subject: quoteRef(n.Subject), Places: []facts.Ref{},
+			Message: quote(n.Message), Evidence: []evidence{}, Remedy: quote(n.Remedy), ByHand: list(n.Check.ByHand),
 			Docs: n.Check.URL, Fixes: list(r.Fixes[n.Check.ID]), Symptoms: newNodes(r, n.Symptoms),
 		}
+		for _, place := range n.Places {
+			to.Places = append(to.Places, quoteRef(place))
+		}
 		for _, e := range n.Evidence {
-			to.Evidence = append(to.Evidence, evidence{cut(e.From, maxQuote), cut(e.Text, maxQuote)})
+			to.Evidence = append(to.Evidence, evidence{quote(e.From), quote(e.Text)})
 		}
 		out = append(out, to)
 	}
 	return out
+}
+
+// quote makes text from the cluster valid UTF-8 of a bounded length. Control characters
+// stay: JSON and YAML escape them.
+func quote(text string) string {
+	return strings.ToValidUTF8(cut(head(text, maxQuote), maxQuote), "\uFFFD")
+}
+
+func quoteRef(r facts.Ref) facts.Ref {
+	return facts.Ref{Kind: quote(r.Kind), Namespace: quote(r.Namespace), Name: quote(r.Name)}
 }
 
 // list makes nil an empty list, which JSON tells apart from null.
@@ -97,16 +113,40 @@ func list[T any](in []T) []T {
 }
 
 func writeJSON(w io.Writer, r Report) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(newDocument(r))
+	data, err := marshal(r)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(data, '\n'))
+	return err
 }
 
 func writeYAML(w io.Writer, r Report) error {
-	data, err := yaml.Marshal(newDocument(r))
+	data, err := marshal(r)
 	if err != nil {
+		return err
+	}
+	if data, err = yaml.JSONToYAML(data); err != nil {
 		return err
 	}
 	_, err = w.Write(data)
 	return err
+}
+
+// marshal writes what Clean would replace as JSON escapes, which mean the same: a
+// program reads what was there, and a terminal shows it without acting on it.
+func marshal(r Report) ([]byte, error) {
+	data, err := json.MarshalIndent(newDocument(r), "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, c := range string(data) {
+		if c != '\n' && visible(c) != c {
+			out = fmt.Appendf(out, `\u%04x`, c)
+		} else {
+			out = utf8.AppendRune(out, c)
+		}
+	}
+	return out, nil
 }

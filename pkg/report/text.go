@@ -27,7 +27,7 @@ type printer struct {
 
 func writeText(w io.Writer, r Report, style Style) error {
 	p := &printer{bufio.NewWriter(w), style}
-	p.line(0, p.paint(color.Faint, heading(r)))
+	p.wrapped(0, "", p.paint(color.Faint, "%s"), heading(r))
 	for _, root := range r.Roots {
 		p.blank()
 		p.root(r, root)
@@ -63,7 +63,6 @@ func heading(r Report) string {
 func (p *printer) root(r Report, n *cause.Node) {
 	p.wrapped(0, p.mark(n.Severity)+" ", p.paint(color.Bold, "%s"), sentence(n))
 	p.line(2, p.paint(color.Faint, fmt.Sprintf("%s (%s)", n.Check.ID, n.Severity)))
-	p.section("Evidence")
 	p.evidence(n)
 	if n.Remedy != "" {
 		p.section("What to do")
@@ -73,7 +72,9 @@ func (p *printer) root(r Report, n *cause.Node) {
 		p.section("Repair")
 		p.line(4, "kubectl netdoctor fix "+n.Check.ID+" --dry-run")
 	}
-	p.section("By hand")
+	if len(n.Check.ByHand) > 0 {
+		p.section("By hand")
+	}
 	for _, command := range n.Check.ByHand {
 		p.line(4, command)
 	}
@@ -81,12 +82,16 @@ func (p *printer) root(r Report, n *cause.Node) {
 }
 
 func (p *printer) evidence(n *cause.Node) {
+	if len(n.Evidence) == 0 {
+		return
+	}
+	p.section("Evidence")
 	shown := n.Evidence
 	if !p.style.Wide && len(shown) > shownEvidence {
 		shown = shown[:shownEvidence]
 	}
 	for _, e := range shown {
-		p.line(4, p.paint(color.Faint, Clean(e.From)))
+		p.wrapped(4, "", p.paint(color.Faint, "%s"), Clean(e.From))
 		p.wrapped(6, "", "%s", Clean(e.Text))
 	}
 	if more := len(n.Evidence) - len(shown); more > 0 {
@@ -138,22 +143,28 @@ func sentence(n *cause.Node) string {
 	case facts.Cluster():
 		subject = "The cluster"
 	case facts.ClusterDNS():
-		subject = "Cluster DNS:"
+		subject = "Cluster DNS"
 	}
 	return Clean(subject + " " + n.Message)
 }
 
-// unknown tells what could not be answered, checks with the same reason together.
+// unknown tells what could not be answered, checks with the same reason together. A
+// check that found something may not have seen everything, either.
 func (p *printer) unknown(r Report) {
 	byReason := map[string][]string{}
 	var reasons []string
 	for _, res := range r.Results {
-		if res.Status == checks.Unknown {
-			if byReason[res.Reason] == nil {
-				reasons = append(reasons, res.Reason)
-			}
-			byReason[res.Reason] = append(byReason[res.Reason], res.Check.ID)
+		id := res.Check.ID
+		switch {
+		case res.Status == checks.Failed && res.Reason != "":
+			id += " (in part)"
+		case res.Status != checks.Unknown:
+			continue
 		}
+		if byReason[res.Reason] == nil {
+			reasons = append(reasons, res.Reason)
+		}
+		byReason[res.Reason] = append(byReason[res.Reason], id)
 	}
 	if len(reasons) == 0 {
 		return
@@ -184,11 +195,29 @@ func (p *printer) verdict(r Report) string {
 	tail := " (" + strings.Join(counts, ", ") + ")"
 	switch {
 	case len(r.Roots) > 0:
-		return plural(len(r.Roots), "root cause") + tail
+		return plural(len(r.Roots), "root cause") + severities(r.Roots) + tail
 	case Count(r.Results, checks.Unknown) > 0:
 		return "Nothing found in what could be looked at" + tail
 	}
 	return p.paint(color.FgGreen, "√") + " Nothing found" + tail
+}
+
+// severities counts the roots by severity, where there are several.
+func severities(roots []*cause.Node) string {
+	if len(roots) < 2 {
+		return ""
+	}
+	count := map[checks.Severity]int{}
+	for _, n := range roots {
+		count[n.Severity]++
+	}
+	var parts []string
+	for _, s := range []checks.Severity{checks.Error, checks.Warning, checks.Info} {
+		if count[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
+		}
+	}
+	return ": " + strings.Join(parts, ", ")
 }
 
 func (p *printer) answers(r Report) {
@@ -207,6 +236,9 @@ func (p *printer) section(title string) { p.line(2, p.paint(color.FgCyan, title)
 func (p *printer) blank() { fmt.Fprintln(p.w) }
 
 func (p *printer) line(indent int, text string) {
+	if text == "" {
+		indent = 0
+	}
 	fmt.Fprintln(p.w, strings.Repeat(" ", indent)+text)
 }
 
