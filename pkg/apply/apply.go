@@ -83,8 +83,11 @@ func (a *Applier) Apply(ctx context.Context, plan fixes.Plan) (*Repair, error) {
 	}
 	for i, c := range plan.Changes {
 		if _, err := a.do(ctx, r.Steps[i], guard(c.Before), ""); err != nil {
-			err = fmt.Errorf("changing %s: %w", c.Ref(), err)
-			return r, errors.Join(err, a.abandon(ctx, r, i))
+			failed := fmt.Errorf("changing %s: %w", c.Ref(), err)
+			if !refused(err) {
+				return r, failed // it may have been written: the entry stays pending
+			}
+			return r, errors.Join(failed, a.abandon(ctx, r, i))
 		}
 		r.Done = i + 1
 	}
@@ -93,6 +96,12 @@ func (a *Applier) Apply(ctx context.Context, plan fixes.Plan) (*Repair, error) {
 		return r, fmt.Errorf("the changes are made, but not the journal's entry: %w", err)
 	}
 	return r, a.restart(ctx, plan)
+}
+
+// refused tells whether the API server itself said no, so that nothing was written.
+func refused(err error) bool {
+	var status apierrors.APIStatus
+	return errors.Is(err, ErrChanged) || errors.As(err, &status)
 }
 
 // abandon takes back the steps before the one that failed, or closes the entry where

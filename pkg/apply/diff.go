@@ -21,13 +21,9 @@ func Diff(ref facts.Ref, before, after *unstructured.Unstructured) (string, erro
 	a, b := shown(before), shown(after)
 	if ref.Kind == "ConfigMap" && before != nil && after != nil {
 		x, y := takeTexts(a), takeTexts(b)
-		keys := slices.Sorted(maps.Keys(x))
-		for k := range y {
-			if _, both := x[k]; !both {
-				keys = append(keys, k)
-			}
-		}
-		for _, k := range keys {
+		all := maps.Clone(x)
+		maps.Copy(all, y)
+		for _, k := range slices.Sorted(maps.Keys(all)) {
 			name := fmt.Sprintf("%s, key %s", ref, k)
 			out.Write(diff.Diff(name+" (now)", []byte(x[k]), name+" (repaired)", []byte(y[k])))
 		}

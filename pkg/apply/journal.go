@@ -169,8 +169,8 @@ func (j *Journal) listFiles() ([]*Repair, error) {
 			return nil, fmt.Errorf("reading the journal: %w", err)
 		}
 		r := &Repair{Place: name}
-		if err := json.Unmarshal(data, r); err != nil {
-			return nil, fmt.Errorf("the journal's entry %s is damaged: %w", name, err)
+		if err := json.Unmarshal(data, r); err != nil || r.ID == "" {
+			return nil, fmt.Errorf("the journal's entry %s is damaged: it does not hold a repair", name)
 		}
 		out = append(out, r)
 	}

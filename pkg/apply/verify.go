@@ -24,20 +24,22 @@ type Look struct {
 	Results  []checks.Result
 }
 
-// Verify compares the cluster before and after a repair of one finding.
+// Verify compares the cluster before and after a repair of one finding. What was not
+// looked at again is not cured.
 func Verify(before, after Look, finding checks.Finding) (Verdict, string) {
-	for _, r := range after.Results {
-		if r.Check != finding.Check {
-			continue
+	i := slices.IndexFunc(after.Results, func(r checks.Result) bool { return r.Check == finding.Check })
+	if i < 0 {
+		return CannotSay, finding.Check.ID + " was not asked again"
+	}
+	r := after.Results[i]
+	was := sites(before.Snapshot, finding)
+	for _, f := range r.Findings {
+		if slices.ContainsFunc(sites(after.Snapshot, f), func(s facts.Ref) bool { return slices.Contains(was, s) }) {
+			return NotCured, fmt.Sprintf("%s %s", f.Subject, f.Message)
 		}
-		for _, f := range r.Findings {
-			if sameFault(f, finding) {
-				return NotCured, fmt.Sprintf("%s %s", f.Subject, f.Message)
-			}
-		}
-		if r.Status == checks.Unknown || r.Reason != "" && r.Status != checks.Skipped {
-			return CannotSay, r.Reason
-		}
+	}
+	if r.Reason != "" || r.Status == checks.Unknown || r.Status == checks.Skipped {
+		return CannotSay, r.Reason
 	}
 	if f := newlyBroken(before, after); f != nil {
 		return NotCured, fmt.Sprintf("something new is broken: %s %s", f.Subject, f.Message)
@@ -45,12 +47,16 @@ func Verify(before, after Look, finding checks.Finding) (Verdict, string) {
 	return IsCured, ""
 }
 
-func sameFault(a, b checks.Finding) bool {
-	return a.Subject == b.Subject || slices.Contains(a.Places, b.Subject) || slices.Contains(b.Places, a.Subject)
+// sites returns where a fault shows, in names that outlast a repair.
+func sites(s *facts.Snapshot, f checks.Finding) []facts.Ref {
+	var out []facts.Ref
+	for _, r := range append([]facts.Ref{f.Subject}, f.Places...) {
+		out = append(out, r, lasting(s, r))
+	}
+	return out
 }
 
-// newlyBroken returns an error that was not there before, or nil. Pods are told apart
-// by their controllers, since a repair gives them new names.
+// newlyBroken returns an error that was not there before, or nil.
 func newlyBroken(before, after Look) *checks.Finding {
 	type fault struct {
 		check   *checks.Check
@@ -72,6 +78,7 @@ func newlyBroken(before, after Look) *checks.Finding {
 	return nil
 }
 
+// lasting names a pod by its controller, since a repair gives pods new names.
 func lasting(s *facts.Snapshot, r facts.Ref) facts.Ref {
 	if r.Kind == "Pod" {
 		if p := s.Pod(r.Namespace, r.Name); p != nil && p.Owner.Kind != "" {
