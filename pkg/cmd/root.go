@@ -47,6 +47,7 @@ func (e *exit) Unwrap() error { return e.err }
 func Main(args []string, env Env) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process as usual
 	return Run(ctx, args, env)
 }
 

@@ -6,24 +6,24 @@ import "fmt"
 type Reason string
 
 const (
-	// ReasonMalformed: the text is no Corefile. The refusal wraps the
+	// ReasonMalformed says that the text is no Corefile. The refusal wraps the
 	// [*SyntaxError].
 	ReasonMalformed Reason = "malformed"
-	// ReasonUpstream: the new upstreams are none, or one cannot work.
+	// ReasonUpstream says that there are no new upstreams, or that one cannot work.
 	ReasonUpstream Reason = "upstream"
-	// ReasonTooMany: CoreDNS takes 15 upstreams for a forward.
+	// ReasonTooMany says that a forward would get more upstreams than the 15 that CoreDNS takes.
 	ReasonTooMany Reason = "too many"
-	// ReasonNothing: no forward has a target that is to be replaced.
+	// ReasonNothing says that no forward has a target that is to be replaced.
 	ReasonNothing Reason = "nothing"
-	// ReasonImport: the same, but files are imported that are not in the text.
+	// ReasonImport says what ReasonNothing says, of a text that imports files.
 	ReasonImport Reason = "import"
-	// ReasonSnippet: the target stands in a snippet, where a change may concern
+	// ReasonSnippet says that the target stands in a snippet, where a change may concern
 	// more than one block.
 	ReasonSnippet Reason = "snippet"
-	// ReasonPlaceholder: a target comes from the environment or is filled in
+	// ReasonPlaceholder says that a target comes from the environment or is filled in
 	// before CoreDNS reads it.
 	ReasonPlaceholder Reason = "placeholder"
-	// ReasonQuoted: the target is written in quotes or with stray carriage
+	// ReasonQuoted says that the target is written in quotes or with stray carriage
 	// returns, so that its bytes are not its text.
 	ReasonQuoted Reason = "quoted"
 )

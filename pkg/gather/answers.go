@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -13,6 +14,10 @@ import (
 const (
 	maxKubelets  = 500 // whose configuration is read
 	maxProxyPods = 20  // that are asked through pods/proxy
+
+	// eachProxy is short: an API server outside the pod network finds no way to the pod
+	// and would keep everybody waiting for its own dial timeout.
+	eachProxy = 3 * time.Second
 )
 
 // readConfigz starts asking each node's kubelet for its live configuration, through the
@@ -67,17 +72,15 @@ func (g *gatherer) readProxy(ctx context.Context, s *facts.Snapshot) {
 		if i >= maxProxyPods || len(p.IPs) == 0 {
 			continue
 		}
-		g.start(func() {
-			g.askPod(ctx, p, "8181", "ready")
-			g.askPod(ctx, p, "9153", "metrics")
-		})
+		g.start(func() { g.askPod(ctx, p, "8181", "ready") })
+		g.start(func() { g.askPod(ctx, p, "9153", "metrics") })
 	}
 }
 
 // askPod keeps the body of an answer whatever its status: CoreDNS names the plugins
 // that are not ready in the body of a 503.
 func (g *gatherer) askPod(ctx context.Context, p *facts.Pod, port, path string) {
-	ctx, cancel := context.WithTimeout(ctx, each)
+	ctx, cancel := context.WithTimeout(ctx, eachProxy)
 	defer cancel()
 	g.progress("proxy: %s/%s:%s/%s", p.Namespace, p.Name, port, path)
 	body, err := g.client.CoreV1().RESTClient().Get().Namespace(p.Namespace).Resource("pods").
