@@ -8,9 +8,11 @@
 //	coredns-loop failed Deployment/kube-system/coredns: the message
 //	coredns-pending ok
 //	coredns-rbac unknown: clusterroles: forbidden
+//	coredns-loop evidence Deployment/kube-system/coredns: where it stands: what it says
+//	coredns-loop remedy Deployment/kube-system/coredns: what to do
 //
-// Every finding must be listed; ok, unknown and skipped are held against the result
-// where they are listed.
+// Every finding must be listed; the other lines are held against the answer where they
+// are listed.
 package checktest
 
 import (
@@ -120,7 +122,7 @@ func compare(t *testing.T, f fixture, results []checks.Result, list []*checks.Ch
 		}
 	}
 	for _, line := range got {
-		if strings.Contains(line, " failed ") && !slices.Contains(f.want, line) {
+		if strings.HasPrefix(strings.SplitN(line, " ", 2)[1], "failed ") && !slices.Contains(f.want, line) {
 			t.Errorf("not wanted: %s", line)
 		}
 	}
@@ -140,6 +142,10 @@ func describe(r checks.Result) []string {
 	var out []string
 	for _, f := range r.Findings {
 		out = append(out, fmt.Sprintf("%s failed %s: %s", r.Check.ID, f.Subject.Path(), f.Message))
+		for _, e := range f.Evidence {
+			out = append(out, fmt.Sprintf("%s evidence %s: %s: %s", r.Check.ID, f.Subject.Path(), e.From, e.Text))
+		}
+		out = append(out, fmt.Sprintf("%s remedy %s: %s", r.Check.ID, f.Subject.Path(), f.Remedy))
 	}
 	return out
 }

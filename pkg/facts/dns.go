@@ -10,7 +10,7 @@ import (
 )
 
 // dnsLabel is what every usual installation of cluster DNS carries: kubeadm, kube-up,
-// RKE2, k3s, EKS, AKS and GKE (CATALOGUE: env-dns-provider).
+// RKE2, k3s, EKS, AKS and GKE.
 const dnsLabel = "k8s-app"
 
 // dnsImage matches the image of a cluster DNS server; node-local-dns is a cache in
@@ -28,8 +28,8 @@ func SystemNamespaces() []string {
 }
 
 // DNSServices returns the Services that clients' resolvers point at: those of the
-// system namespaces that are labelled as cluster DNS, or that hold the address which a
-// kubelet hands out. The upstream Service of NodeLocal DNSCache carries the same label
+// system namespaces that are labelled as cluster DNS, or that listen for DNS at the
+// address which a kubelet hands out. The upstream Service of NodeLocal DNSCache carries the same label
 // and is left out, as are headless ones.
 func (s *Snapshot) DNSServices() []*corev1.Service {
 	given := s.clusterDNS()
@@ -38,7 +38,7 @@ func (s *Snapshot) DNSServices() []*corev1.Service {
 		if svc.Spec.ClusterIP == corev1.ClusterIPNone {
 			continue
 		}
-		if slices.ContainsFunc(ClusterIPs(svc), func(ip string) bool { return given[ip] }) || s.labelledDNS(svc) {
+		if s.labelledDNS(svc) || ServesDNS(svc) && slices.ContainsFunc(ClusterIPs(svc), func(ip string) bool { return given[ip] }) {
 			out = append(out, svc)
 		}
 	}

@@ -18,14 +18,16 @@ type Layer struct {
 	Checks      []*checks.Check
 }
 
-// Layers lists the layers, causes before what they explain.
+// Layers lists the layers, causes before what they explain. Of two that explain the same
+// pod, the nearer one stands first: kube-proxy, whose absence explains every pod, is last
+// of the causes.
 func Layers() []Layer {
 	return []Layer{
 		{"cni", "Network plugin", cni.Checks()},
 		{"node", "Nodes", node.Checks()},
 		{"kubelet", "kubelet", kubelet.Checks()},
-		{"kube-proxy", "kube-proxy", kubeproxy.Checks()},
 		{"coredns", "CoreDNS and the DNS Service", coredns.Checks()},
+		{"kube-proxy", "kube-proxy", kubeproxy.Checks()},
 		{"service", "Services", service.Checks()},
 		{"symptom", "What users see", symptom.Checks()},
 	}

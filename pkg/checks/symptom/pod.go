@@ -3,6 +3,7 @@ package symptom
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -16,7 +17,7 @@ var PodNotReady = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/",
 	Needs:    []*facts.Source{facts.Pods},
-	MayUse:   []*facts.Source{facts.Events},
+	MayUse:   []*facts.Source{facts.Events, facts.Proxy},
 	Explains: []*checks.Check{ServiceNoEndpoints, DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl get pods -A -o wide", "kubectl -n NAMESPACE describe pod POD",
 		"kubectl -n NAMESPACE logs POD --all-containers --previous"},
@@ -72,6 +73,10 @@ func podEvidence(s *facts.Snapshot, p *facts.Pod) []checks.Evidence {
 	}
 	if p.Unschedulable != "" {
 		out = append(out, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable))
+	}
+	if body := strings.TrimSpace(s.Proxy[p.Namespace+"/"+p.Name+"/8181/ready"]); body != "" && body != "OK" {
+		// The ready plugin of CoreDNS answers with the plugins that it waits for.
+		out = append(out, checks.Quote(p.Ref().String()+", GET :8181/ready", "waits for: "+body))
 	}
 	if e := s.LastWarning(p.Ref()); len(out) == 0 && e != nil {
 		out = append(out, checks.Quote(p.Ref().String()+", event "+e.Reason, e.Message))
