@@ -8,6 +8,8 @@ GOLANGCI_VERSION := v2.15.0
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/netdoctor-tools/golangci-$(GOLANGCI_VERSION)
 VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.1.0)
 
+UNITS := ./pkg/... ./cmd/... ./hack/...
+
 .PHONY: build demo unit test integration lint verify dist bench clean help
 
 build: ## build the plugin into bin/
@@ -21,10 +23,12 @@ demo: build ## look at the sick cluster in examples/ and show its repair
 	@echo '$$ kubectl netdoctor fix coredns-loop --dry-run --from examples/coredns-loop --upstream 10.77.0.53'
 	@bin/kubectl-netdoctor fix coredns-loop --dry-run --from examples/coredns-loop --upstream 10.77.0.53
 
-unit: ## the fast loop: every test that needs no cluster
-	go test -race ./pkg/... ./cmd/... ./hack/...
+unit: ## the fast loop: tests that need no cluster, without the slow ones
+	go test -race -short $(UNITS)
 
-test: deps unit integration ## every test that this machine can run
+test: deps ## every test that this machine can run
+	go test -race $(UNITS)
+	go test -race -timeout 30m ./test/...
 	go test -C test/lab -race -timeout 30m ./...
 
 integration: ## the tests against a real API server, built by test/lab

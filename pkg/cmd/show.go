@@ -33,7 +33,11 @@ func (o *fixCommand) showLocal(plan fixes.Plan) error {
 // show prints what a plan does, what it does not do, and who might take it back.
 func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 	w := bufio.NewWriter(o.env.Out)
-	fmt.Fprintf(w, "%s (%s)\nfor: %s %s\n\n", plan.Fix.Title, plan.Fix.ID, plan.Finding.Subject, report.Clean(plan.Finding.Message))
+	fmt.Fprintf(w, "%s (%s)\n", plan.Fix.Title, plan.Fix.ID)
+	for _, line := range report.Wrap(report.Clean(fmt.Sprintf("for: %s %s", plan.Finding.Subject, plan.Finding.Message)), o.env.Width) {
+		fmt.Fprintln(w, line)
+	}
+	fmt.Fprintln(w)
 	for _, p := range previews {
 		text, err := apply.Diff(p.Ref, p.Before, p.After)
 		if err != nil {

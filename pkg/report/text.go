@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fatih/color"
 
@@ -27,7 +28,9 @@ type printer struct {
 
 func writeText(w io.Writer, r Report, style Style) error {
 	p := &printer{bufio.NewWriter(w), style}
-	p.wrapped(0, "", p.paint(color.Faint, "%s"), heading(r))
+	for _, line := range heading(r, style.Width) {
+		p.wrapped(0, "", p.paint(color.Faint, "%s"), line)
+	}
 	for _, root := range r.Roots {
 		p.blank()
 		p.root(r, root)
@@ -41,7 +44,8 @@ func writeText(w io.Writer, r Report, style Style) error {
 	return p.w.Flush()
 }
 
-func heading(r Report) string {
+// heading tells what was looked at, and how deep; a line breaks between its parts.
+func heading(r Report, width int) []string {
 	s := r.Snapshot
 	parts := []string{"netdoctor"}
 	if r.Bundle != "" {
@@ -55,7 +59,16 @@ func heading(r Report) string {
 	if s.Scope != "" {
 		parts = append(parts, "workloads of namespace "+Clean(s.Scope))
 	}
-	return strings.Join(parts, " · ")
+	lines := []string{parts[0]}
+	for _, part := range parts[1:] {
+		line := lines[len(lines)-1] + " · " + part
+		if utf8.RuneCountInString(line) > width {
+			lines = append(lines, part)
+		} else {
+			lines[len(lines)-1] = line
+		}
+	}
+	return lines
 }
 
 // root tells one root cause: what, the proof, the cure, the way to see it by hand, and
