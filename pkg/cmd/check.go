@@ -17,10 +17,9 @@ import (
 
 type checkCommand struct {
 	examination
-	output  string
-	failOn  string
-	ignore  []string
-	noColor bool
+	output string
+	failOn string
+	ignore []string
 }
 
 func newCheck(c *cluster) *cobra.Command {
@@ -46,7 +45,6 @@ Exit codes: 0 nothing found at or above --fail-on and every question answered, 1
 	fs.StringVarP(&o.output, "output", "o", "text", "how to tell it: "+strings.Join(report.Formats(), ", "))
 	fs.StringVar(&o.failOn, "fail-on", "warning", "the least severity that makes the exit code 1: error, warning, info, never")
 	fs.StringArrayVar(&o.ignore, "ignore", nil, "leave out findings: CHECK, or CHECK=KIND/NAMESPACE/NAME, with wildcards (repeatable)")
-	fs.BoolVar(&o.noColor, "no-color", false, "no colours, even on a terminal (also: NO_COLOR)")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"error", "warning", "info", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("ignore", c.completeIgnore)
@@ -77,7 +75,7 @@ func (o *checkCommand) run(cmd *cobra.Command, args []string) error {
 		Snapshot: look.Snapshot, Results: look.Results, Bundle: o.from,
 		Roots: without(roots(look), ignored), Fixes: fixIDs(list),
 	}
-	style := report.Style{Width: o.env.Width, Color: o.env.ShowOut && !o.noColor && o.env.Getenv("NO_COLOR") == ""}
+	style := report.Style{Width: o.env.Width, Color: o.colored()}
 	if err := report.Write(o.env.Out, r, o.output, style); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}

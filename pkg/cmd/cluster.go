@@ -27,15 +27,24 @@ const gatherTimeout = 60 * time.Second
 
 // cluster is what every command that talks to one shares.
 type cluster struct {
-	env   Env
-	flags *genericclioptions.ConfigFlags
+	env     Env
+	flags   *genericclioptions.ConfigFlags
+	noColor bool
 }
 
 func newCluster(env Env) *cluster {
 	return &cluster{env: env, flags: genericclioptions.NewConfigFlags(true)}
 }
 
-func (c *cluster) addFlags(fs *pflag.FlagSet) { c.flags.AddFlags(fs) }
+func (c *cluster) addFlags(fs *pflag.FlagSet) {
+	c.flags.AddFlags(fs)
+	fs.BoolVar(&c.noColor, "no-color", false, "no colours, even on a terminal (also: NO_COLOR)")
+}
+
+// colored tells whether stdout takes colours (https://no-color.org).
+func (c *cluster) colored() bool {
+	return c.env.ShowOut && !c.noColor && c.env.Getenv("NO_COLOR") == ""
+}
 
 // config returns the client configuration, its errors in one line with what to do.
 func (c *cluster) config() (*rest.Config, error) {

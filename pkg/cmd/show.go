@@ -86,7 +86,7 @@ func (o *fixCommand) printDiff(w io.Writer, text string) {
 		case strings.HasPrefix(line, "-"):
 			attr = color.FgRed
 		}
-		if o.env.ShowOut && o.env.Getenv("NO_COLOR") == "" && attr != color.Reset {
+		if o.colored() && attr != color.Reset {
 			c := color.New(attr)
 			c.EnableColor()
 			line = c.Sprint(line)
