@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -17,11 +18,19 @@ func newPlugins(c *cluster) *cobra.Command {
 	o := &examination{cluster: c}
 	known := false
 	cmd := &cobra.Command{
-		Use:   "plugins",
+		Use:   "plugins [PLUGIN...]",
 		Short: "Tell which network plugin this cluster runs, and which are known",
-		Long:  "Tell which network plugin this cluster, or a bundle, runs, and list those that the doctor knows with their present status.",
-		Args:  cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Long: "Tell which network plugin this cluster, or a bundle, runs, and list those that the doctor knows with their present status. " +
+			"With names, tell how those are installed, without asking a cluster.",
+		Example: `  kubectl netdoctor plugins
+  kubectl netdoctor plugins flannel calico`,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return pluginIDs(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return c.printInstall(args)
+			}
 			if !known {
 				if err := o.running(cmd.Context(), cmd); err != nil {
 					return err
@@ -63,4 +72,37 @@ func (c *cluster) printPlugins() error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", p.Name, p.Kind, p.Status.State, p.Install.Page)
 	}
 	return w.Flush()
+}
+
+// printInstall tells of each named plugin how it is cared for and how to install it.
+func (c *cluster) printInstall(ids []string) error {
+	for i, id := range ids {
+		p := plugins.Named(id)
+		if p == nil {
+			return usage("no plugin %q is known (%s)", id, strings.Join(pluginIDs(), ", "))
+		}
+		if i > 0 {
+			fmt.Fprintln(c.env.Out)
+		}
+		fmt.Fprintln(c.env.Out, p.Name)
+		for _, text := range []string{p.Status.Text, p.Install.Note} {
+			if text != "" {
+				fmt.Fprintln(c.env.Out, "  "+strings.Join(report.Wrap(text, c.env.Width-2), "\n  "))
+			}
+		}
+		for _, line := range []string{p.Install.Page, p.Install.Command} { // to be copied whole
+			if line != "" {
+				fmt.Fprintln(c.env.Out, "  "+line)
+			}
+		}
+	}
+	return nil
+}
+
+func pluginIDs() []string {
+	var ids []string
+	for _, p := range plugins.All() {
+		ids = append(ids, p.ID)
+	}
+	return ids
 }

@@ -18,7 +18,7 @@ const (
 	// grace is how long nodes may be without network before that is a finding.
 	grace = time.Minute
 	// shown is how many nodes are quoted.
-	shown = 3
+	shown = 2
 )
 
 // NotInstalled finds clusters to which nobody gave a network plugin.
@@ -32,7 +32,7 @@ var NotInstalled = &checks.Check{
 	When:     bringsItsOwn,
 	Explains: []*checks.Check{node.NetworkNotReady},
 	ByHand: []string{"kubectl get nodes", "kubectl get daemonsets -A", "kubectl -n kube-system get pods",
-		"kubectl netdoctor plugins"},
+		"kubectl netdoctor plugins weave flannel calico cilium   # how to install them"},
 	Run: findNotInstalled,
 	Doc: `Kubernetes itself gives pods no network: a network plugin (CNI) does, and somebody has to install one.
 Until then every node is not Ready, and CoreDNS stays Pending. After ` + "`kubeadm init`" + ` that is expected, and not a fault of
@@ -89,7 +89,7 @@ func findNotInstalled(s *facts.Snapshot) []checks.Finding {
 		return []checks.Finding{f}
 	}
 	for _, p := range plugins.Installable() {
-		f.Evidence = append(f.Evidence, offer(p)...)
+		f.Evidence = append(f.Evidence, checks.Quote("plugins.yaml, "+p.Name, p.Status.Text+" "+p.Install.Page))
 	}
 	return []checks.Finding{f}
 }
@@ -111,19 +111,6 @@ func bareNodes(s *facts.Snapshot) []*corev1.Node {
 		}
 	}
 	return out
-}
-
-// offer tells one plugin's state and how to install it. Evidence is cut at a length, so
-// the command stands for itself.
-func offer(p *plugins.Plugin) []checks.Evidence {
-	command := p.Install.Command
-	if p.Install.Note != "" {
-		command += " -- " + p.Install.Note
-	}
-	return []checks.Evidence{
-		checks.Quote("plugins.yaml, "+p.Name, p.Status.Text+" "+p.Install.Page),
-		checks.Quote("plugins.yaml, "+p.Name+", install", command),
-	}
 }
 
 // podRange quotes what the cluster's pod range is, which every plugin must be told.
