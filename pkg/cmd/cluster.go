@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -95,8 +97,22 @@ func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.De
 	return s, nil
 }
 
+// unreachable says in one line which cluster could not be asked, why, and what to do.
 func (c *cluster) unreachable(config *rest.Config, err error) error {
-	return fmt.Errorf("no cluster at %s (context %q): %w; check the address and kubectl config get-contexts", config.Host, c.contextName(), err)
+	where := fmt.Sprintf("%s (context %q)", config.Host, c.contextName())
+	if c.contextName() == "" {
+		where = config.Host + " (no kubeconfig names a context)"
+	}
+	var request *url.Error
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%s does not accept your credentials: %w; log in again", where, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer from %s in time; check the address and kubectl config get-contexts, or give it longer with --timeout", where)
+	case errors.As(err, &request):
+		err = request.Err // it names the address once more
+	}
+	return fmt.Errorf("no cluster at %s: %w; check the address and kubectl config get-contexts", where, err)
 }
 
 // sourcesFor returns what the checks read, and what must be known to read that.
@@ -119,6 +135,9 @@ func sourcesFor(list []*checks.Check, all bool) []*facts.Source {
 	return slices.DeleteFunc(facts.Sources(), func(src *facts.Source) bool { return !need[src] })
 }
 
+// eachWrite bounds a single request of a repair; --request-timeout sets another bound.
+const eachWrite = 30 * time.Second
+
 // applier returns what repairs this cluster.
 func (c *cluster) applier() (*apply.Applier, error) {
 	config, err := c.config()
@@ -126,6 +145,9 @@ func (c *cluster) applier() (*apply.Applier, error) {
 		return nil, err
 	}
 	config.WarningHandler = rest.NoWarnings{}
+	if config.Timeout == 0 {
+		config.Timeout = eachWrite
+	}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, err
