@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -107,9 +108,24 @@ func templatesOptions(root *cobra.Command, env Env) *cobra.Command {
 		Run: func(cmd *cobra.Command, _ []string) { _ = cmd.Usage() },
 	}
 	templates.ActsAsRootCommand(root, nil)
+	root.SetUsageFunc(asPlugin(root.UsageFunc()))
 	templates.UseOptionsTemplates(options)
 	options.SetOut(env.Out)
 	return options
+}
+
+// asPlugin mends kubectl's template, which in one place spells the way to a command by
+// bare names.
+func asPlugin(usage func(*cobra.Command) error) func(*cobra.Command) error {
+	return func(c *cobra.Command) error {
+		var text strings.Builder
+		out := c.OutOrStderr()
+		c.SetOut(&text)
+		err := usage(c)
+		c.SetOut(out)
+		_, failed := io.WriteString(out, strings.Replace(text.String(), `Use "netdoctor `, `Use "kubectl netdoctor `, 1))
+		return errors.Join(err, failed)
+	}
 }
 
 // usage is an error of the command line.
