@@ -18,8 +18,9 @@ type Node struct {
 
 // Roots returns the findings that nothing explains, the gravest first, each with its
 // symptoms below it. A finding explains another only where its check says so and the
-// other's subject is, or stands on, its subject or one of its places. Findings that
-// tell the same in the same words about several objects are one node.
+// other's subject, or one of its places, is or stands on its subject or one of its
+// places. Findings that tell the same in the same words about several objects are one
+// node.
 func Roots(s *facts.Snapshot, results []checks.Result) []*Node {
 	nodes := collect(results)
 	explained := link(s, nodes)
@@ -49,48 +50,61 @@ func collect(results []checks.Result) []*Node {
 
 // link hangs every finding below one that explains it directly, and returns which
 // findings are explained. Where several do, the first in the order of the results
-// takes it: a symptom is told once.
+// takes it: a symptom is told once. A cluster may have 150,000 findings on 5,000
+// nodes, so no finding is held against every other.
 func link(s *facts.Snapshot, nodes []*Node) map[*Node]bool {
-	byCheck := map[*checks.Check][]*Node{}
-	for _, n := range nodes {
-		byCheck[n.Check] = append(byCheck[n.Check], n)
-	}
-	ground := grounds(s)
+	first := explainers(nodes)
 	explained := map[*Node]bool{}
 	for _, n := range nodes {
-		for _, check := range n.Check.Explains {
-			for _, symptom := range byCheck[check] {
-				if !explained[symptom] && bears(n, ground(symptom)) {
-					n.Symptoms = append(n.Symptoms, symptom)
-					explained[symptom] = true
-				}
-			}
+		if i, found := explainer(s, first[n.Check], n); found {
+			nodes[i].Symptoms = append(nodes[i].Symptoms, n)
+			explained[n] = true
 		}
+	}
+	for _, n := range nodes {
+		slices.SortStableFunc(n.Symptoms, func(a, b *Node) int {
+			return cmp.Compare(slices.Index(n.Check.Explains, a.Check), slices.Index(n.Check.Explains, b.Check))
+		})
 	}
 	return explained
 }
 
-// grounds returns a function that says what a finding's objects stand on, computed
-// once for each finding that is asked for.
-func grounds(s *facts.Snapshot) func(*Node) map[facts.Ref]bool {
-	known := map[*Node]map[facts.Ref]bool{}
-	return func(n *Node) map[facts.Ref]bool {
-		if known[n] == nil {
-			all := map[facts.Ref]bool{}
-			for _, r := range append([]facts.Ref{n.Subject}, n.Places...) {
-				for under := range s.Under(r) {
-					all[under] = true
+// explainers returns, for each check, which finding is the first to explain that check's
+// findings about what stands on an object.
+func explainers(nodes []*Node) map[*checks.Check]map[facts.Ref]int {
+	first := map[*checks.Check]map[facts.Ref]int{}
+	for i, n := range nodes {
+		for _, check := range n.Check.Explains {
+			if first[check] == nil {
+				first[check] = map[facts.Ref]int{}
+			}
+			for _, r := range objects(n) {
+				if _, taken := first[check][r]; !taken {
+					first[check][r] = i
 				}
 			}
-			known[n] = all
 		}
-		return known[n]
 	}
+	return first
 }
 
-func bears(n *Node, ground map[facts.Ref]bool) bool {
-	return ground[n.Subject] || slices.ContainsFunc(n.Places, func(r facts.Ref) bool { return ground[r] })
+// explainer returns which finding is the first to explain this one, given the first for
+// each object.
+func explainer(s *facts.Snapshot, first map[facts.Ref]int, n *Node) (index int, found bool) {
+	if len(first) == 0 {
+		return 0, false
+	}
+	for _, r := range objects(n) {
+		for under := range s.Under(r) {
+			if i, explains := first[under]; explains && (!found || i < index) {
+				index, found = i, true
+			}
+		}
+	}
+	return index, found
 }
+
+func objects(n *Node) []facts.Ref { return append([]facts.Ref{n.Subject}, n.Places...) }
 
 // merge makes one node of siblings with the same words, the further subjects becoming
 // places and the gravest severity that of all, and does the same among their symptoms.
@@ -101,6 +115,7 @@ func merge(siblings []*Node) []*Node {
 		message, remedy string
 	}
 	first := map[words]*Node{}
+	told := map[*Node]map[facts.Ref]bool{}
 	var out []*Node
 	for _, n := range siblings {
 		w := words{n.Check, n.Subject.Kind, n.Message, n.Remedy}
@@ -112,9 +127,16 @@ func merge(siblings []*Node) []*Node {
 			n.Evidence = slices.Clone(n.Evidence)
 			continue
 		}
+		if told[known] == nil {
+			told[known] = map[facts.Ref]bool{}
+			for _, r := range objects(known) {
+				told[known][r] = true
+			}
+		}
 		known.Severity = max(known.Severity, n.Severity)
-		for _, r := range append([]facts.Ref{n.Subject}, n.Places...) {
-			if r != known.Subject && !slices.Contains(known.Places, r) {
+		for _, r := range objects(n) {
+			if !told[known][r] {
+				told[known][r] = true
 				known.Places = append(known.Places, r)
 			}
 		}
