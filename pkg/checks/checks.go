@@ -120,7 +120,8 @@ type Evidence struct {
 type Result struct {
 	Check    *Check
 	Status   Status
-	Reason   string // why unknown or skipped; what is missing beside the findings
+	Reason   string   // why unknown or skipped; what is missing beside the findings
+	Gaps     []string // what was not seen, each source or part by itself; Reason joins them
 	Findings []Finding
 }
 

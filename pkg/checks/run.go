@@ -32,8 +32,8 @@ func run(s *facts.Snapshot, c *Check) (res Result) {
 	if d := deepest(c); d > s.Depth {
 		return Result{Check: c, Status: Skipped, Reason: fmt.Sprintf("looks only at --depth %s", d)}
 	}
-	if why := missing(s, c.Needs); why != "" {
-		return Result{Check: c, Status: Unknown, Reason: why}
+	if gaps := missing(s, c.Needs); len(gaps) > 0 {
+		return Result{Check: c, Status: Unknown, Reason: joined(gaps), Gaps: gaps}
 	}
 	if c.When != nil {
 		if why := c.When(s); why != "" {
@@ -46,7 +46,8 @@ func run(s *facts.Snapshot, c *Check) (res Result) {
 		f.Check, f.Severity = c, cmp.Or(f.Severity, c.Severity)
 	}
 	slices.SortStableFunc(res.Findings, func(a, b Finding) int { return a.Subject.Compare(b.Subject) })
-	res.Reason = incomplete(s, c)
+	res.Gaps = incomplete(s, c)
+	res.Reason = joined(res.Gaps)
 	switch {
 	case len(res.Findings) > 0:
 		res.Status = Failed
@@ -64,20 +65,22 @@ func deepest(c *Check) facts.Depth {
 	return d
 }
 
-func missing(s *facts.Snapshot, sources []*facts.Source) string {
+func joined(gaps []string) string { return strings.Join(gaps, "; ") }
+
+func missing(s *facts.Snapshot, sources []*facts.Source) []string {
 	var why []string
 	for _, src := range sources {
 		if gap := s.Missing(src); gap != "" {
 			why = append(why, src.Name+": "+gap)
 		}
 	}
-	return strings.Join(why, "; ")
+	return why
 }
 
 // incomplete says which parts that a check must see were not seen.
-func incomplete(s *facts.Snapshot, c *Check) string {
+func incomplete(s *facts.Snapshot, c *Check) []string {
 	if c.Parts == nil {
-		return ""
+		return nil
 	}
 	var why []string
 	for _, p := range c.Parts(s) {
@@ -88,7 +91,7 @@ func incomplete(s *facts.Snapshot, c *Check) string {
 	if n := len(why); n > maxReasons {
 		why = append(why[:maxReasons], fmt.Sprintf("and %d more", n-maxReasons))
 	}
-	return strings.Join(why, "; ")
+	return why
 }
 
 // PodLogs names the logs of these pods as parts that must be known. Pods that no

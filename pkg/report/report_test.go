@@ -165,8 +165,8 @@ func loop(t *testing.T) report.Report {
 
 func unknown() report.Report {
 	forbidden := `nodes: forbidden: User "jane" cannot list resource "nodes" in API group "" at the cluster scope`
-	return made(snapshot(0), checks.Result{Check: noRoute, Status: checks.Unknown, Reason: forbidden},
-		checks.Result{Check: clockSkew, Status: checks.Unknown, Reason: forbidden},
+	return made(snapshot(0), checks.Result{Check: noRoute, Status: checks.Unknown, Reason: forbidden, Gaps: []string{forbidden}},
+		checks.Result{Check: clockSkew, Status: checks.Unknown, Reason: forbidden, Gaps: []string{forbidden}},
 		checks.Result{Check: notReady, Status: checks.Unknown, Reason: "pods: timeout"}, checks.Result{Check: oldImage, Status: checks.OK})
 }
 

@@ -161,11 +161,12 @@ func sentence(n *cause.Node) string {
 	return Clean(subject + " " + n.Message)
 }
 
-// unknown tells what could not be answered, checks with the same reason together. A
-// check that found something may not have seen everything, either.
+// unknown tells what could not be looked at and which checks wanted to. A check that
+// found something may not have seen everything, either.
 func (p *printer) unknown(r Report) {
 	byReason := map[string][]string{}
 	var reasons []string
+	forbidden := false
 	for _, res := range r.Results {
 		id := res.Check.ID
 		switch {
@@ -174,10 +175,17 @@ func (p *printer) unknown(r Report) {
 		case res.Status != checks.Unknown:
 			continue
 		}
-		if byReason[res.Reason] == nil {
-			reasons = append(reasons, res.Reason)
+		gaps := res.Gaps
+		if len(gaps) == 0 {
+			gaps = []string{res.Reason}
 		}
-		byReason[res.Reason] = append(byReason[res.Reason], id)
+		for _, gap := range gaps {
+			if byReason[gap] == nil {
+				reasons = append(reasons, gap)
+			}
+			byReason[gap] = append(byReason[gap], id)
+			forbidden = forbidden || strings.Contains(gap, ": forbidden: ")
+		}
 	}
 	if len(reasons) == 0 {
 		return
@@ -188,11 +196,14 @@ func (p *printer) unknown(r Report) {
 		shown = shown[:shownUnknown]
 	}
 	for _, reason := range shown {
-		p.wrapped(2, "", "%s", strings.Join(byReason[reason], ", "))
-		p.wrapped(6, "", "%s", Clean(reason))
+		p.wrapped(2, "", "%s", Clean(reason))
+		p.wrapped(4, "", p.paint(color.Faint, "%s"), "so unknown: "+strings.Join(byReason[reason], ", "))
 	}
 	if more := len(reasons) - len(shown); more > 0 {
-		p.line(2, fmt.Sprintf("and %d more reasons (-o wide)", more))
+		p.line(2, fmt.Sprintf("and %d more (-o wide)", more))
+	}
+	if forbidden {
+		p.line(2, "`kubectl netdoctor rbac` prints the rights that looking takes.")
 	}
 	p.blank()
 }
