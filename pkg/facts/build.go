@@ -1,7 +1,9 @@
 package facts
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -122,19 +124,24 @@ func (b *Builder) AddFile(node, path, content string) {
 	b.s.Files[node][path] = content
 }
 
+// noReason stands where nobody said why: an empty reason would mean that it was read.
+const noReason = "not read, for a reason that is not given"
+
 // Gap records why a source (part empty) or a part of it could not be read.
 func (b *Builder) Gap(src *Source, part, why string) {
 	key := src.Name
 	if part != "" {
 		key += "/" + part
 	}
-	b.s.Gaps[key] = why
+	b.s.Gaps[key] = cmp.Or(why, noReason)
 }
 
 // Interim returns the snapshot as it stands, indexed, so that a gatherer can decide
-// what to read next. The builder goes on.
+// what to read next. The builder goes on, and what it records by key from then on does
+// not reach this copy.
 func (b *Builder) Interim() *Snapshot {
 	s := *b.s
+	s.Gaps, s.Logs, s.Proxy, s.Configz = maps.Clone(s.Gaps), maps.Clone(s.Logs), maps.Clone(s.Proxy), maps.Clone(s.Configz)
 	s.index = newIndex(&s)
 	return &s
 }

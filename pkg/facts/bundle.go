@@ -1,11 +1,11 @@
 package facts
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path"
 	"strings"
 	"time"
@@ -242,7 +242,9 @@ func (r *reader) finish() (*Snapshot, error) {
 	}
 	s := r.b.s
 	s.Taken, s.Server, s.Scope = r.manifest.Taken, r.manifest.Server, r.manifest.Scope
-	maps.Copy(s.Gaps, r.gaps)
+	for key, why := range r.gaps {
+		s.Gaps[key] = cmp.Or(why, noReason)
+	}
 	for _, src := range Sources() {
 		switch {
 		case named[src.Name]:

@@ -194,3 +194,18 @@ func TestNoSecrets(t *testing.T) {
 		t.Errorf("something was read of it:\n%s", d)
 	}
 }
+
+// A reason that nobody gave must not read as "it was read".
+func TestGapWithoutReason(t *testing.T) {
+	s := loadFiles(t, map[string]string{
+		"bundle.json": `{"bundle": 1, "taken": "2026-11-23T04:40:08Z", "sources": ["pods", "logs"]}`,
+		"pods.json":   `{"kind": "PodList", "items": []}`,
+		"gaps.json":   `{"nodes": "", "logs/ice/fjord-0": ""}`,
+	})
+	if s.Missing(Nodes) == "" {
+		t.Error("nodes count as read")
+	}
+	if s.MissingPart(PodLogs, "ice/fjord-0") == "" {
+		t.Error("the pod's log counts as read")
+	}
+}

@@ -3,10 +3,13 @@ package gather
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -27,7 +30,7 @@ func (g *gatherer) readConfigz(ctx context.Context, s *facts.Snapshot) {
 		return
 	}
 	if why := s.Missing(facts.Nodes); why != "" {
-		g.gap(facts.Configz, "", "which nodes there are is not known: "+why)
+		g.gap(facts.Configz, "", "which nodes there are is not known")
 		return
 	}
 	for i, node := range sortedNodes(s) {
@@ -43,11 +46,12 @@ func (g *gatherer) askKubelet(ctx context.Context, node string) {
 	ctx, cancel := context.WithTimeout(ctx, each)
 	defer cancel()
 	g.progress("configz: %s", node)
-	body, err := g.client.CoreV1().RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").DoRaw(ctx)
-	if err != nil {
+	answer := g.client.CoreV1().RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx)
+	if err := answer.Error(); err != nil {
 		g.gap(facts.Configz, node, reason(err))
 		return
 	}
+	body, _ := answer.Raw() // fails only where Error does
 	config, err := facts.DecodeConfigz(bytes.NewReader(body))
 	if err != nil {
 		g.gap(facts.Configz, node, "the kubelet's answer: "+err.Error())
@@ -65,12 +69,16 @@ func (g *gatherer) readProxy(ctx context.Context, s *facts.Snapshot) {
 		return
 	}
 	if why := s.Missing(facts.Pods); why != "" {
-		g.gap(facts.Proxy, "", "which pods there are is not known: "+why)
+		g.gap(facts.Proxy, "", "which pods there are is not known")
 		return
 	}
 	for i, p := range s.DNSPods() {
-		if i >= maxProxyPods || len(p.IPs) == 0 {
+		if i >= maxProxyPods {
+			g.gap(facts.Proxy, p.Namespace+"/"+p.Name, fmt.Sprintf("not asked: %d pods are the limit", maxProxyPods))
 			continue
+		}
+		if len(p.IPs) == 0 {
+			continue // there is nobody to ask yet
 		}
 		g.start(func() { g.askPod(ctx, p, "8181", "ready") })
 		g.start(func() { g.askPod(ctx, p, "9153", "metrics") })
@@ -85,7 +93,7 @@ func (g *gatherer) askPod(ctx context.Context, p *facts.Pod, port, path string) 
 	g.progress("proxy: %s/%s:%s/%s", p.Namespace, p.Name, port, path)
 	body, err := g.client.CoreV1().RESTClient().Get().Namespace(p.Namespace).Resource("pods").
 		Name(p.Name + ":" + port).SubResource("proxy").Suffix(path).DoRaw(ctx)
-	if err != nil && (len(body) == 0 || fromServer(body) || apierrors.IsForbidden(err)) {
+	if err = unanswered(body, err); err != nil {
 		g.gap(facts.Proxy, p.Namespace+"/"+p.Name+"/"+port, reason(err))
 		return
 	}
@@ -94,6 +102,29 @@ func (g *gatherer) askPod(ctx context.Context, p *facts.Pod, port, path string) 
 	g.b.AddProxy(p.Namespace, p.Name, port, path, string(body))
 }
 
-// fromServer tells an error of the API server itself (it could not reach the pod) from
-// an answer of the pod.
-func fromServer(body []byte) bool { return bytes.Contains(body, []byte(`"kind":"Status"`)) }
+// unanswered returns why a body is not the whole answer of a pod, or nil where it is:
+// the request failed, or the API server speaks for itself because it could not reach
+// the pod or does not let the user ask.
+func unanswered(body []byte, err error) error {
+	if err == nil {
+		return nil
+	}
+	if own := fromServer(body); own != nil {
+		return own
+	}
+	var status apierrors.APIStatus
+	if len(body) == 0 || !errors.As(err, &status) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		return err
+	}
+	return nil
+}
+
+// fromServer returns the error that the API server sent, or nil where the body is not
+// its own. It writes its errors in whatever encoding the request accepts, protobuf too.
+func fromServer(body []byte) error {
+	obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+	if _, ok := obj.(*metav1.Status); err != nil || !ok {
+		return nil
+	}
+	return apierrors.FromObject(obj)
+}

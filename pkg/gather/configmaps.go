@@ -78,7 +78,10 @@ func (g *gatherer) mountedByTemplates(s *facts.Snapshot, names map[string]bool) 
 	}
 }
 
+// getConfigMaps returns those that exist, and why the first in the order of keys of
+// those that could not be read was not.
 func (g *gatherer) getConfigMaps(ctx context.Context, keys []string) (found []*corev1.ConfigMap, why string) {
+	failed := map[string]string{}
 	for _, key := range keys {
 		g.start(func() {
 			ns, name, _ := strings.Cut(key, "/")
@@ -86,13 +89,18 @@ func (g *gatherer) getConfigMaps(ctx context.Context, keys []string) (found []*c
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			switch {
-			case err == nil:
+			case err == nil && cm.Name == name && cm.Namespace == ns:
 				found = append(found, cm)
+			case err == nil:
+				failed[key] = "the server's answer is not the ConfigMap asked for"
 			case !apierrors.IsNotFound(err):
-				why = key + ": " + reason(err)
+				failed[key] = reason(err)
 			}
 		})
 	}
 	g.wg.Wait()
-	return found, why
+	for _, key := range slices.Sorted(maps.Keys(failed)) {
+		return found, key + ": " + failed[key]
+	}
+	return found, ""
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
@@ -20,7 +21,11 @@ func reason(err error) string {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
 	case apierrors.IsForbidden(err):
-		return "forbidden: " + err.Error()
+		_, who, found := strings.Cut(err.Error(), " is forbidden: ") // the resource is named once more behind
+		if !found {
+			who = err.Error()
+		}
+		return "forbidden: " + who
 	case apierrors.IsUnauthorized(err):
 		return "unauthorized: the server does not accept these credentials"
 	}

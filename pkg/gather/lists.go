@@ -3,6 +3,7 @@ package gather
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -91,14 +92,13 @@ func (g *gatherer) listPages(ctx context.Context, src *facts.Source, namespace s
 	}
 	opts := metav1.ListOptions{Limit: limit}
 	for {
-		list, err := scheme.Scheme.New(schema.GroupVersionKind{Group: src.Group, Version: src.Version, Kind: src.Kind + "List"})
+		list, err := client.Get().NamespaceIfScoped(namespace, namespace != metav1.NamespaceAll).Resource(src.Name).
+			VersionedParams(&opts, scheme.ParameterCodec).Do(ctx).Get()
 		if err != nil {
 			return nil, nil, err
 		}
-		err = client.Get().NamespaceIfScoped(namespace, namespace != metav1.NamespaceAll).Resource(src.Name).
-			VersionedParams(&opts, scheme.ParameterCodec).Do(ctx).Into(list)
-		if err != nil {
-			return nil, nil, err
+		if !isListOf(src, list) {
+			return nil, nil, fmt.Errorf("the server's answer is not a list of %s but a %T", src.Name, list)
 		}
 		err = meta.EachListItem(list, func(obj runtime.Object) error {
 			if g.opts.Record != nil {
@@ -118,6 +118,13 @@ func (g *gatherer) listPages(ctx context.Context, src *facts.Source, namespace s
 			return objects, kept, nil
 		}
 	}
+}
+
+// isListOf tells whether an answer is what was asked for. Result.Into would leave the
+// list empty and return no error where another object came instead.
+func isListOf(src *facts.Source, answer runtime.Object) bool {
+	want, err := scheme.Scheme.New(schema.GroupVersionKind{Group: src.Group, Version: src.Version, Kind: src.Kind + "List"})
+	return err == nil && reflect.TypeOf(answer) == reflect.TypeOf(want)
 }
 
 // compact trims pods as they arrive; everything else is kept as it is.

@@ -5,6 +5,7 @@ package gather
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,7 +40,8 @@ type Options struct {
 }
 
 // Live reads the cluster until it is done or the context ends; what was not read by
-// then is a gap. It fails only where the API server cannot be reached at all.
+// then is a gap. It fails only where no API server answers at all, or where it does not
+// accept the credentials.
 func Live(ctx context.Context, config *rest.Config, opts Options) (*facts.Snapshot, error) {
 	client, err := kubernetes.NewForConfig(tuned(config))
 	if err != nil {
@@ -85,6 +87,8 @@ func reach(ctx context.Context, client kubernetes.Interface) (string, error) {
 	var info version.Info
 	err := decodeRaw(raw, &info)
 	switch {
+	case err == nil && info.GitVersion == "":
+		return "", errors.New("the server's answer is not that of a Kubernetes API server: it names no version")
 	case err == nil:
 		return info.GitVersion, nil
 	case answeredAnyway(err):

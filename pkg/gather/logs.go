@@ -1,7 +1,9 @@
 package gather
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -17,7 +19,7 @@ import (
 const (
 	maxLogPods  = 60        // whose logs are read, those in trouble first
 	maxLogLines = 500       // of each container's log
-	maxLogBytes = 256 << 10 // of the same
+	maxLogBytes = 256 << 10 // of the same, its end
 )
 
 // stackPods returns the pods that make up the network, those in trouble first.
@@ -41,7 +43,7 @@ func (g *gatherer) readLogs(ctx context.Context, s *facts.Snapshot) {
 		return
 	}
 	if why := s.Missing(facts.Pods); why != "" {
-		g.gap(facts.PodLogs, "", "which pods there are is not known: "+why)
+		g.gap(facts.PodLogs, "", "which pods there are is not known")
 		return
 	}
 	for i, p := range stackPods(s) {
@@ -82,12 +84,16 @@ func (g *gatherer) addLog(p *facts.Pod, container string, log facts.Log) {
 
 // log reads the end of a container's log. That there is none (the kubelet answers Bad
 // Request: not started yet, or no previous instance) is an empty log, not an error.
+//
+// The API's limitBytes would keep the beginning of the last lines, and lose what a
+// container said last. What comes is bounded by the number of lines, which container
+// runtimes split at 16 KiB, and by time.
 func (g *gatherer) log(ctx context.Context, p *facts.Pod, container string, previous bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, each)
 	defer cancel()
-	lines, bytes := int64(maxLogLines), int64(maxLogBytes)
+	lines := int64(maxLogLines)
 	stream, err := g.client.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
-		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &bytes,
+		Container: container, Previous: previous, TailLines: &lines,
 	}).Stream(ctx)
 	if apierrors.IsBadRequest(err) {
 		return "", nil
@@ -96,6 +102,33 @@ func (g *gatherer) log(ctx context.Context, p *facts.Pod, container string, prev
 		return "", err
 	}
 	defer stream.Close()
-	text, err := io.ReadAll(io.LimitReader(stream, maxLogBytes))
+	text, err := end(stream, maxLogBytes)
 	return strings.ToValidUTF8(string(text), "�"), err
+}
+
+// end reads all and returns the last bytes of it, at most limit, from the start of a
+// line on; where one line alone is longer, the end of that line.
+func end(r io.Reader, limit int) ([]byte, error) {
+	var kept []byte
+	chunk := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(chunk)
+		kept = append(kept, chunk[:n]...)
+		if more := len(kept) - limit - 1; more > 0 { // the byte before tells whether a line starts
+			kept = append(kept[:0], kept[more:]...)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(kept) <= limit {
+		return kept, nil
+	}
+	if i := bytes.IndexByte(kept, '\n'); i >= 0 && i < len(kept)-1 {
+		return kept[i+1:], nil
+	}
+	return kept[1:], nil
 }
