@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -98,10 +99,11 @@ func (a *Applier) Apply(ctx context.Context, plan fixes.Plan) (*Repair, error) {
 	return r, a.restart(ctx, plan)
 }
 
-// refused tells whether the API server itself said no, so that nothing was written.
+// refused tells whether the API server itself said no, so that nothing was written. A
+// 5xx is no such answer: behind a time-out of etcd or of a proxy the write may stand.
 func refused(err error) bool {
 	var status apierrors.APIStatus
-	return errors.Is(err, ErrChanged) || errors.As(err, &status)
+	return errors.Is(err, ErrChanged) || errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
 }
 
 // abandon takes back the steps before the one that failed, or closes the entry where
@@ -110,10 +112,14 @@ func (a *Applier) abandon(ctx context.Context, r *Repair, done int) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	r.Done, r.State = done, NotApplied
-	if done > 0 {
-		return a.undo(ctx, r, RolledBack)
+	if done == 0 {
+		return a.Journal.Write(ctx, r)
 	}
-	return a.Journal.Write(ctx, r)
+	if err := a.undo(ctx, r, RolledBack); err != nil {
+		r.State = Pending // as its entry says: some of it stands
+		return err
+	}
+	return nil
 }
 
 // restart deletes the plan's pods, each only if it is still the one that was shown.
@@ -130,13 +136,14 @@ func (a *Applier) restart(ctx context.Context, plan fixes.Plan) error {
 }
 
 // Undo takes a repair back, newest step first. A field that somebody has changed since
-// makes it ErrChanged, and nothing is overwritten.
-func (a *Applier) Undo(ctx context.Context, r *Repair) error { return a.undo(ctx, r, Undone) }
+// makes it ErrChanged, and nothing is overwritten. Where it stops half way, the entry
+// keeps what is still to be taken back.
+func (a *Applier) Undo(ctx context.Context, r *Repair) error { return a.takeBack(ctx, r, Undone) }
 
 // PreviewUndo asks the API server what taking a repair back would make of each object.
 func (a *Applier) PreviewUndo(ctx context.Context, r *Repair) ([]Preview, error) {
 	var out []Preview
-	for _, step := range slices.Backward(r.Steps) {
+	for _, step := range slices.Backward(written(r)) {
 		client, err := a.resource(step)
 		if err != nil {
 			return nil, err
@@ -146,7 +153,7 @@ func (a *Applier) PreviewUndo(ctx context.Context, r *Repair) ([]Preview, error)
 			return nil, fmt.Errorf("reading %s: %w", step.Ref, err)
 		}
 		after, err := a.do(ctx, step.inverse(), nil, metav1.DryRunAll)
-		if r.State == Pending && errors.Is(err, ErrChanged) {
+		if r.State == Pending && untouched(step, err) {
 			after, err = now, nil
 		}
 		if err != nil {
@@ -158,28 +165,63 @@ func (a *Applier) PreviewUndo(ctx context.Context, r *Repair) ([]Preview, error)
 }
 
 // RollBack takes a repair back because it did not cure.
-func (a *Applier) RollBack(ctx context.Context, r *Repair) error { return a.undo(ctx, r, RolledBack) }
+func (a *Applier) RollBack(ctx context.Context, r *Repair) error {
+	return a.takeBack(ctx, r, RolledBack)
+}
+
+func (a *Applier) takeBack(ctx context.Context, r *Repair, state State) error {
+	if !r.Open() {
+		return fmt.Errorf("repair %s is %s already", r.ID, r.State)
+	}
+	return a.undo(ctx, r, state)
+}
 
 func (a *Applier) undo(ctx context.Context, r *Repair, state State) error {
-	steps := r.Steps[:min(r.Done, len(r.Steps))]
-	if r.State == Pending {
-		steps = r.Steps // whether they were written is found out step by step
-	}
-	for _, step := range slices.Backward(steps) {
+	steps := written(r)
+	for i, step := range slices.Backward(steps) {
 		if err := a.undoStep(ctx, step, r.State == Pending); err != nil {
-			return fmt.Errorf("undoing the change of %s: %w", step.Ref, err)
+			return errors.Join(fmt.Errorf("undoing the change of %s: %w", step.Ref, err), a.stopUndo(ctx, r, i+1, len(steps)))
 		}
 	}
 	r.State = state
 	return a.Journal.Write(ctx, r)
 }
 
+// stopUndo keeps that only the first steps are still to be taken back: those after them
+// could not be taken back a second time. A pending repair finds that out by itself.
+func (a *Applier) stopUndo(ctx context.Context, r *Repair, left, steps int) error {
+	if !r.Open() || r.State == Pending || left == steps {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	r.Done = left
+	return a.Journal.Write(ctx, r)
+}
+
+// written returns the steps to take back: all of a pending repair, of which it is found
+// out one by one whether they were written.
+func written(r *Repair) []Step {
+	if r.State == Pending {
+		return r.Steps
+	}
+	return r.Steps[:min(r.Done, len(r.Steps))]
+}
+
 func (a *Applier) undoStep(ctx context.Context, step Step, maybe bool) error {
 	_, err := a.do(ctx, step.inverse(), nil, "")
-	if maybe && errors.Is(err, ErrChanged) {
-		return nil // it was never written: the fields are not what the repair made them
+	if maybe && untouched(step, err) {
+		return nil
 	}
 	return err
+}
+
+// untouched tells from the answer to its undo that a step was never written: the fields
+// are not what the repair made them, what it creates is not there, what it deletes is.
+func untouched(step Step, err error) bool {
+	return errors.Is(err, ErrChanged) ||
+		step.Create != nil && apierrors.IsNotFound(err) ||
+		step.Delete != nil && apierrors.IsAlreadyExists(err)
 }
 
 // guard returns the precondition of a write: the version that was shown.

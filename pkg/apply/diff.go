@@ -21,10 +21,12 @@ func Diff(ref facts.Ref, before, after *unstructured.Unstructured) (string, erro
 	a, b := shown(before), shown(after)
 	if ref.Kind == "ConfigMap" && before != nil && after != nil {
 		x, y := takeTexts(a), takeTexts(b)
-		all := maps.Clone(x)
+		all := map[string]string{} // x is nil where there is no data yet
+		maps.Copy(all, x)
 		maps.Copy(all, y)
 		for _, k := range slices.Sorted(maps.Keys(all)) {
 			name := fmt.Sprintf("%s, key %s", ref, k)
+			out.WriteString(emptyText(name, x, y, k))
 			out.Write(diff.Diff(name+" (now)", []byte(x[k]), name+" (repaired)", []byte(y[k])))
 		}
 	}
@@ -38,6 +40,19 @@ func Diff(ref facts.Ref, before, after *unstructured.Unstructured) (string, erro
 	}
 	out.Write(diff.Diff(ref.String()+" (now)", x, ref.String()+" (repaired)", y))
 	return strip(out.String()), nil
+}
+
+// emptyText shows that a key without text comes or goes, for which there is no line.
+func emptyText(name string, x, y map[string]string, key string) string {
+	before, had := x[key]
+	after, has := y[key]
+	switch {
+	case had == has || before != after:
+		return ""
+	case has:
+		return fmt.Sprintf("--- %s (absent)\n+++ %s (empty)\n", name, name)
+	}
+	return fmt.Sprintf("--- %s (empty)\n+++ %s (absent)\n", name, name)
 }
 
 // strip removes the command line that the diff package puts first.
@@ -56,9 +71,7 @@ func shown(o *unstructured.Unstructured) map[string]any {
 	if o == nil {
 		return nil
 	}
-	o = Bare(o)
-	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
-	return o.Object
+	return Bare(o).Object
 }
 
 func takeTexts(o map[string]any) map[string]string {

@@ -92,11 +92,25 @@ func (j *Journal) Write(ctx context.Context, r *Repair) error {
 			return err
 		}
 	}
-	r.Place = filepath.Join(j.Dir, r.ID+".json")
+	return j.writeFile(r, data)
+}
+
+func (j *Journal) writeFile(r *Repair, data []byte) error {
+	name := filepath.Join(j.Dir, r.ID+".json")
 	if err := os.MkdirAll(j.Dir, 0o700); err != nil {
 		return err
 	}
-	return replaceFile(r.Place, data)
+	if r.Place == "" {
+		// Another repair of the same second may have the same id by chance.
+		if _, err := os.Lstat(name); err == nil {
+			return fmt.Errorf("%s: %w", name, fs.ErrExist)
+		}
+	}
+	if err := replaceFile(name, data); err != nil {
+		return err
+	}
+	r.Place = name
+	return nil
 }
 
 // replaceFile never leaves half an entry behind.
@@ -122,35 +136,32 @@ func (j *Journal) writeConfigMap(ctx context.Context, r *Repair, data string) er
 }
 
 // List returns the repairs of this cluster, oldest first. Where the cluster's own
-// entries cannot be read, the error says so beside those of the user's files.
+// entries cannot be read, or an entry is damaged, the error says so beside the others.
 func (j *Journal) List(ctx context.Context) ([]*Repair, error) {
-	out, err := j.listFiles()
-	if err != nil {
-		return nil, err
-	}
-	inCluster, err := j.listConfigMaps(ctx)
-	out = append(out, inCluster...)
+	inFiles, fileErr := j.listFiles()
+	inCluster, clusterErr := j.listConfigMaps(ctx)
+	out := append(inFiles, inCluster...)
 	slices.SortFunc(out, func(a, b *Repair) int { return strings.Compare(a.ID, b.ID) })
-	return out, err
+	return out, errors.Join(fileErr, clusterErr)
 }
 
-func (j *Journal) listConfigMaps(ctx context.Context) ([]*Repair, error) {
+func (j *Journal) listConfigMaps(ctx context.Context) (out []*Repair, errs error) {
 	list, err := j.ConfigMaps.ConfigMaps(journalNamespace).List(ctx, metav1.ListOptions{LabelSelector: journalLabel + "=kubectl-netdoctor"})
 	if err != nil {
 		return nil, fmt.Errorf("reading the journal in namespace %s: %w", journalNamespace, err)
 	}
-	var out []*Repair
 	for _, cm := range list.Items {
 		r := &Repair{Place: "cluster"}
-		if err := json.Unmarshal([]byte(cm.Data[journalKey]), r); err != nil || r.ID == "" {
-			return nil, fmt.Errorf("the journal's entry ConfigMap %s/%s is damaged: key %s does not hold a repair", cm.Namespace, cm.Name, journalKey)
+		if !r.parse([]byte(cm.Data[journalKey])) || cm.Name != journalPrefix+r.ID {
+			errs = errors.Join(errs, fmt.Errorf("the journal's entry ConfigMap %s/%s is damaged: key %s does not hold its repair", cm.Namespace, cm.Name, journalKey))
+			continue
 		}
 		out = append(out, r)
 	}
-	return out, nil
+	return out, errs
 }
 
-func (j *Journal) listFiles() ([]*Repair, error) {
+func (j *Journal) listFiles() (out []*Repair, errs error) {
 	entries, err := os.ReadDir(j.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -158,7 +169,6 @@ func (j *Journal) listFiles() ([]*Repair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
-	var out []*Repair
 	for _, e := range entries {
 		name := filepath.Join(j.Dir, e.Name())
 		if filepath.Ext(name) != ".json" {
@@ -166,13 +176,20 @@ func (j *Journal) listFiles() ([]*Repair, error) {
 		}
 		data, err := os.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("reading the journal: %w", err)
+			errs = errors.Join(errs, fmt.Errorf("reading the journal: %w", err))
+			continue
 		}
 		r := &Repair{Place: name}
-		if err := json.Unmarshal(data, r); err != nil || r.ID == "" {
-			return nil, fmt.Errorf("the journal's entry %s is damaged: it does not hold a repair", name)
+		if !r.parse(data) || e.Name() != r.ID+".json" {
+			errs = errors.Join(errs, fmt.Errorf("the journal's entry %s is damaged: it does not hold its repair", name))
+			continue
 		}
 		out = append(out, r)
 	}
-	return out, nil
+	return out, errs
+}
+
+// parse tells whether data holds a repair that can be worked with.
+func (r *Repair) parse(data []byte) bool {
+	return json.Unmarshal(data, r) == nil && r.ID != "" && 0 <= r.Done && r.Done <= len(r.Steps)
 }

@@ -1,11 +1,14 @@
 package apply
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -46,6 +49,14 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"op": o.Op, "path": o.Path, "value": o.Value})
 }
 
+// UnmarshalJSON keeps numbers digit by digit, as the tests of an undo compare them.
+func (o *Operation) UnmarshalJSON(data []byte) error {
+	type plain Operation
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode((*plain)(o))
+}
+
 func newStep(c fixes.Change) (Step, error) {
 	step := Step{Ref: c.Ref(), APIVersion: c.Object().GetAPIVersion()}
 	switch {
@@ -60,8 +71,76 @@ func newStep(c fixes.Change) (Step, error) {
 	if step.Patch, err = patch(c.Before, c.After); err != nil {
 		return Step{}, fmt.Errorf("comparing %s: %w", c.Ref(), err)
 	}
-	step.Undo, err = patch(c.After, c.Before)
-	return step, err
+	if step.Undo, err = patch(c.After, c.Before); err != nil {
+		return Step{}, fmt.Errorf("comparing %s: %w", c.Ref(), err)
+	}
+	step.Undo = keeping(step.Undo, c.After)
+	return step, nil
+}
+
+// keeping adds the guards that an undo needs because no resourceVersion guards it: add
+// would overwrite a member that somebody has set since, or put an element into a list
+// that is another one by now, and an index may lead to another element, such as to a
+// container in front of which one was put. The API server takes null for what is absent
+// (gopkg.in/evanphx/json-patch.v4, Patch.test).
+func keeping(ops []Operation, from *unstructured.Unstructured) []Operation {
+	var out []Operation
+	tested := map[string]bool{}
+	test := func(path string, value any) {
+		if !tested[path] {
+			out = append(out, Operation{Op: "test", Path: path, Value: value})
+		}
+		tested[path] = true
+	}
+	for _, op := range ops {
+		for i := range op.Path {
+			if op.Path[i] != '/' {
+				continue
+			}
+			if name, ok := elementName(from, op.Path[:i]); ok {
+				test(op.Path[:i]+"/name", name)
+			}
+		}
+		if op.Op == "add" {
+			parent := op.Path[:strings.LastIndex(op.Path, "/")]
+			if list, ok := at(from.Object, parent).([]any); ok {
+				test(parent, list)
+			} else {
+				test(op.Path, nil)
+			}
+		}
+		out = append(out, op)
+	}
+	return out
+}
+
+// elementName returns the name of a list's element, where a path leads to one that has
+// a name.
+func elementName(o *unstructured.Unstructured, path string) (string, bool) {
+	i := max(strings.LastIndex(path, "/"), 0)
+	_, inList := at(o.Object, path[:i]).([]any)
+	element, _ := at(o.Object, path).(map[string]any)
+	name, ok := element["name"].(string)
+	return name, ok && inList
+}
+
+// at returns what stands at a JSON pointer, or nil.
+func at(v any, pointer string) any {
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[strings.NewReplacer("~1", "/", "~0", "~").Replace(token)]
+		case []any:
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(in) {
+				return nil
+			}
+			v = in[i]
+		default:
+			return nil
+		}
+	}
+	return v
 }
 
 // patch returns the operations that lead from one object to the other, each replaced

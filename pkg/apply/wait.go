@@ -36,9 +36,9 @@ func (a *Applier) Wait(ctx context.Context, plan fixes.Plan, progress func(strin
 				return false, nil // the API server may be away for a moment
 			}
 			var done bool
-			last, done = rolledOut(viewer, object)
+			last, done, err = rolledOut(viewer, object)
 			progress(last)
-			return done, nil
+			return done, err
 		})
 		if err != nil {
 			return fmt.Errorf("the rollout of %s did not complete: %s", ref, last)
@@ -48,13 +48,17 @@ func (a *Applier) Wait(ctx context.Context, plan fixes.Plan, progress func(strin
 }
 
 // rolledOut asks kubectl's own judgement. That the progress deadline was exceeded is no
-// end here: it may have been exceeded by the fault that was just repaired.
-func rolledOut(viewer polymorphichelpers.StatusViewer, object *unstructured.Unstructured) (string, bool) {
+// end here: it may have been exceeded by the fault that was just repaired. An error that
+// comes with done is one: there is no rollout to wait for (strategy OnDelete).
+func rolledOut(viewer polymorphichelpers.StatusViewer, object *unstructured.Unstructured) (string, bool, error) {
 	text, done, err := viewer.Status(object, 0)
-	if err != nil {
-		return err.Error(), false
+	if err == nil {
+		return text, done, nil
 	}
-	return text, done
+	if done {
+		return err.Error(), false, err
+	}
+	return err.Error(), false, nil
 }
 
 // Settle waits until the time in which the fault would show again is over.

@@ -38,8 +38,11 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	repairs, err := a.Journal.List(ctx)
+	if err != nil && len(args) == 0 {
+		return err // the newest may be among those that could not be read
+	}
 	if err != nil {
-		return err
+		fmt.Fprintln(o.env.ErrOut, "warning: "+report.Clean(err.Error()))
 	}
 	repair, err := pick(repairs, args)
 	if err != nil {
