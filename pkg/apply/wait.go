@@ -3,13 +3,17 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/kubectl/pkg/polymorphichelpers"
+	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
 )
@@ -37,6 +41,9 @@ func (a *Applier) Wait(ctx context.Context, plan fixes.Plan, progress func(strin
 			}
 			var done bool
 			last, done, err = rolledOut(viewer, object)
+			if done && len(plan.Restarts) > 0 {
+				last, done = a.staffed(ctx, object, last)
+			}
 			progress(last)
 			return done, err
 		})
@@ -45,6 +52,47 @@ func (a *Applier) Wait(ctx context.Context, plan fixes.Plan, progress func(strin
 		}
 	}
 	return nil
+}
+
+// staffed tells whether as many pods are Ready as the workload wants. Right after a pod
+// was deleted its status still counts that one. Where pods may not be listed, the status
+// has to do.
+func (a *Applier) staffed(ctx context.Context, workload *unstructured.Unstructured, status string) (string, bool) {
+	var spec struct {
+		Selector *metav1.LabelSelector `json:"selector"`
+		Replicas *int64                `json:"replicas"`
+	}
+	content, _, _ := unstructured.NestedMap(workload.Object, "spec")
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content, &spec); err != nil || spec.Selector == nil {
+		return status, true
+	}
+	want, isSet, _ := unstructured.NestedInt64(workload.Object, "status", "desiredNumberScheduled")
+	if !isSet {
+		want = ptr.Deref(spec.Replicas, 1)
+	}
+	pods, err := a.Client.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Namespace(workload.GetNamespace()).
+		List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(spec.Selector)})
+	if err != nil {
+		return status, true
+	}
+	ready := int64(0)
+	for i := range pods.Items {
+		if podReady(&pods.Items[i]) {
+			ready++
+		}
+	}
+	if ready >= want {
+		return status, true
+	}
+	return fmt.Sprintf("%d of %d pods are ready...", ready, want), false
+}
+
+func podReady(pod *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(pod.Object, "status", "conditions")
+	return pod.GetDeletionTimestamp() == nil && slices.ContainsFunc(conditions, func(c any) bool {
+		m, _ := c.(map[string]any)
+		return m["type"] == string(corev1.PodReady) && m["status"] == string(corev1.ConditionTrue)
+	})
 }
 
 // rolledOut asks kubectl's own judgement. That the progress deadline was exceeded is no

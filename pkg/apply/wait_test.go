@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -160,5 +162,51 @@ func TestSettle(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The status of a Deployment counts a pod for a moment after it was deleted.
+func TestWaitForRestartedPods(t *testing.T) {
+	pod := func(name, ready string, deleted bool) unstructured.Unstructured {
+		p := unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name, "namespace": "shop", "labels": map[string]any{"app": "cook"}},
+			"status": map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": ready}}},
+		}}
+		if deleted {
+			p.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1, 0)})
+		}
+		return p
+	}
+	one := rollout(1, 1, "")
+	one.Object["spec"] = map[string]any{"replicas": int64(1), "selector": map[string]any{"matchLabels": map[string]any{"app": "cook"}}}
+	one.Object["status"] = map[string]any{"observedGeneration": int64(4), "replicas": int64(1), "updatedReplicas": int64(1), "availableReplicas": int64(1)}
+	lists := [][]unstructured.Unstructured{
+		{pod("cook-a", "True", true), pod("cook-b", "False", false)},
+		{pod("cook-b", "False", false)},
+		{pod("cook-b", "True", false)},
+	}
+	var shown []string
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{{Version: "v1", Resource: "pods"}: "PodList"})
+		client.PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) { return true, one, nil })
+		n := 0
+		client.PrependReactor("list", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			if got := action.(clienttesting.ListAction).GetListRestrictions().Labels.String(); got != "app=cook" {
+				t.Errorf("listed pods with %q, want those of the Deployment", got)
+			}
+			list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "PodList"}, Items: lists[min(n, len(lists)-1)]}
+			n++
+			return true, list, nil
+		})
+		a := &apply.Applier{Client: client, Mapper: mapper()}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		plan := fixes.Plan{Rollouts: []facts.Ref{cook}, Restarts: []*facts.Pod{{Namespace: "shop", Name: "cook-a"}}}
+		if err := a.Wait(ctx, plan, func(text string) { shown = append(shown, strings.TrimSpace(text)) }); err != nil {
+			t.Error(err)
+		}
+	})
+	if len(shown) != 3 || shown[0] != "0 of 1 pods are ready..." || !strings.Contains(shown[2], "successfully rolled out") {
+		t.Errorf("got %q, want two looks that wait and one that is content", shown)
 	}
 }
