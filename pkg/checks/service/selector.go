@@ -96,7 +96,7 @@ func mismatch(svc *corev1.Service, m miss) checks.Finding {
 		Message: fmt.Sprintf("selects no pod: its selector says %s=%s, %s %s", m.key, svc.Spec.Selector[m.key], who, has),
 		Evidence: []checks.Evidence{
 			checks.Quote(facts.ServiceRef(svc).String()+", selector", labelText(svc.Spec.Selector)),
-			checks.Quote(m.group.pod.Ref().String()+", labels", labelText(m.group.pod.Labels)),
+			checks.Quote(m.pod.Ref().String()+", labels", labelText(m.pod.Labels)),
 		},
 		Remedy: fmt.Sprintf("Correct the selector: kubectl -n %s patch service %s --type=merge -p '%s'", svc.Namespace, svc.Name, patch(m)),
 	}
