@@ -1,5 +1,6 @@
-// Command docs writes the reference pages from the checks and fixes themselves, so that
-// they cannot differ: docs/checks.md and docs/fixes.md. With -check it only compares.
+// Command docs writes what follows from the checks and fixes themselves, so that it
+// cannot differ: docs/checks.md, docs/fixes.md, and the list of all ids that ever were,
+// to which new ones are added. With -check it only compares.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
@@ -16,13 +18,30 @@ import (
 func main() {
 	check := flag.Bool("check", false, "only tell whether the pages are up to date")
 	flag.Parse()
-	pages := map[string][]byte{"docs/checks.md": checksPage(), "docs/fixes.md": fixesPage()}
+	pages := map[string][]byte{"docs/checks.md": checksPage(), "docs/fixes.md": fixesPage(), idsFile: ids()}
 	for name, want := range pages {
 		if err := settle(name, want, *check); err != nil {
 			fmt.Fprintln(os.Stderr, "docs:", err)
 			os.Exit(1)
 		}
 	}
+}
+
+// idsFile is held against the checks by the test of pkg/checks/all: an id stays for ever.
+const idsFile = "pkg/checks/all/testdata/ids.txt"
+
+func ids() []byte {
+	known, err := os.ReadFile(idsFile)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "docs:", err)
+		os.Exit(1)
+	}
+	list := strings.Fields(string(known))
+	for _, c := range all.Checks() {
+		list = append(list, c.ID)
+	}
+	slices.Sort(list)
+	return []byte(strings.Join(slices.Compact(list), "\n") + "\n")
 }
 
 func settle(name string, want []byte, check bool) error {
