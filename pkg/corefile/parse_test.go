@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coredns/caddy/caddyfile"
 )
@@ -190,13 +189,13 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestLarge reads texts of the size of the largest ConfigMap that are made to
-// take long.
+// TestLarge reads texts of a quarter of the size of the largest ConfigMap that are made
+// to take long: what took quadratic time would not end before the test's time limit.
 func TestLarge(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes ten seconds")
+		t.Skip("takes seconds")
 	}
-	const size = 1 << 20
+	const size = 1 << 18
 	fill := func(before, unit, after string) string {
 		return before + strings.Repeat(unit, (size-len(before)-len(after))/len(unit)) + after
 	}
@@ -218,14 +217,13 @@ func TestLarge(t *testing.T) {
 		"prefixes":          fill("", "1.0.0.0/1 ", "{\n}"),
 		"ports":             fill("", ".:530 ", "{\nforward . 127.0.0.1\n}"),
 		"targets":           fill(". {\nforward .", " 127.0.0.1", "\n}"),
-		"forwards":          fill(strings.Repeat(".:53 ", 1<<16)+"{\n", "forward . ::1\n", "}"),
-		"addresses to bind": fill(". {\nforward"+strings.Repeat(" 127.0.0.1", 1<<15)+"\nbind", " 127.0.0.2", "\n}"),
+		"forwards":          fill(strings.Repeat(".:53 ", size/16)+"{\n", "forward . ::1\n", "}"),
+		"addresses to bind": fill(". {\nforward"+strings.Repeat(" 127.0.0.1", size/32)+"\nbind", " 127.0.0.2", "\n}"),
 		"files":             fill(". {\nforward .", " /etc/resolv.conf", "\n}"),
 		"forwards of a file": fill(". {\n", "forward . /etc/resolv.conf\n",
 			"}"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			start := time.Now()
 			if f, err := Parse(text); err == nil {
 				for _, b := range f.Blocks {
 					b.Zones()
@@ -234,9 +232,6 @@ func TestLarge(t *testing.T) {
 			}
 			if _, _, err := (Rewrite{To: newUpstreams, Self: true}).Apply(text); err != nil && len(err.Error()) > 2*size {
 				t.Errorf("error of %d bytes", len(err.Error()))
-			}
-			if took := time.Since(start); took > 20*time.Second { // about 0.3 s where nothing else runs
-				t.Errorf("took %v", took)
 			}
 		})
 	}
