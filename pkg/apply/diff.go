@@ -15,8 +15,8 @@ import (
 
 // Diff returns a unified diff of an object before and after. The texts inside a
 // ConfigMap are compared line by line, each under its key; everything else as YAML.
-// Either side may be nil. Equal objects give "".
-func Diff(ref facts.Ref, before, after *unstructured.Unstructured) (string, error) {
+// Either side may be nil; became is what the second one is called. Equal objects give "".
+func Diff(ref facts.Ref, before, after *unstructured.Unstructured, became string) (string, error) {
 	var out strings.Builder
 	a, b := shown(before), shown(after)
 	if ref.Kind == "ConfigMap" && before != nil && after != nil {
@@ -27,7 +27,7 @@ func Diff(ref facts.Ref, before, after *unstructured.Unstructured) (string, erro
 		for _, k := range slices.Sorted(maps.Keys(all)) {
 			name := fmt.Sprintf("%s, key %s", ref, k)
 			out.WriteString(emptyText(name, x, y, k))
-			out.Write(diff.Diff(name+" (now)", []byte(x[k]), name+" (repaired)", []byte(y[k])))
+			out.Write(diff.Diff(name+" (now)", []byte(x[k]), name+" ("+became+")", []byte(y[k])))
 		}
 	}
 	x, err := toYAML(a)
@@ -38,7 +38,7 @@ func Diff(ref facts.Ref, before, after *unstructured.Unstructured) (string, erro
 	if err != nil {
 		return "", err
 	}
-	out.Write(diff.Diff(ref.String()+" (now)", x, ref.String()+" (repaired)", y))
+	out.Write(diff.Diff(ref.String()+" (now)", x, ref.String()+" ("+became+")", y))
 	return strip(out.String()), nil
 }
 

@@ -15,7 +15,7 @@ var menu = facts.Ref{Kind: "ConfigMap", Namespace: "shop", Name: "menu"}
 
 func diffOf(t *testing.T, ref facts.Ref, before, after *unstructured.Unstructured) string {
 	t.Helper()
-	text, err := apply.Diff(ref, before, after)
+	text, err := apply.Diff(ref, before, after, "repaired")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,7 +194,7 @@ func TestUndoOfNeverWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range previews {
-		if text, err := apply.Diff(p.Ref, p.Before, p.After); err != nil || text != "" {
+		if text, err := apply.Diff(p.Ref, p.Before, p.After, "repaired"); err != nil || text != "" {
 			t.Errorf("%s: got diff %q and error %v, want none", p.Ref, text, err)
 		}
 	}

@@ -39,7 +39,7 @@ func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 	}
 	fmt.Fprintln(w)
 	for _, p := range previews {
-		text, err := apply.Diff(p.Ref, p.Before, p.After)
+		text, err := apply.Diff(p.Ref, p.Before, p.After, "repaired")
 		if err != nil {
 			return fmt.Errorf("comparing %s: %w", p.Ref, err)
 		}

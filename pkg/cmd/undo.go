@@ -54,7 +54,7 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 	}
 	fmt.Fprintf(o.env.Out, "Undo of repair %s (%s for %s, %s)\n\n", repair.ID, repair.Fix, repair.Check, repair.Subject)
 	for _, p := range previews {
-		text, err := apply.Diff(p.Ref, p.Before, p.After)
+		text, err := apply.Diff(p.Ref, p.Before, p.After, "taken back")
 		if err != nil {
 			return err
 		}

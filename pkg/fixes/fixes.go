@@ -132,14 +132,20 @@ func podsOf(s *facts.Snapshot, f checks.Finding) []*facts.Pod {
 	return out
 }
 
-// crashing returns those pods that crash now, of the finding's subject and places.
+// crashing returns those pods of the finding's subject and places that crash. One in
+// which the fault shows may run at this moment, between two crashes.
 func crashing(s *facts.Snapshot, f checks.Finding) []*facts.Pod {
 	var out []*facts.Pod
 	for _, p := range s.Pods {
-		hit := p.Owner == f.Subject || slices.Contains(f.Places, p.Ref()) || p.Ref() == f.Subject
-		if hit && p.Crashing() != nil && !p.Static && p.Owner.Kind != "" {
+		shows := slices.Contains(f.Places, p.Ref()) || p.Ref() == f.Subject
+		crashes := p.Crashing() != nil && (shows || p.Owner == f.Subject) || shows && crashedLast(p)
+		if crashes && !p.Static && p.Owner.Kind != "" {
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+func crashedLast(p *facts.Pod) bool {
+	return slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return c.Last.Phase == facts.Terminated && c.Last.ExitCode != 0 })
 }

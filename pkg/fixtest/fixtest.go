@@ -134,7 +134,7 @@ func describe(t *testing.T, fix *fixes.Fix, finding checks.Finding, plan fixes.P
 		return out.String()
 	}
 	for _, c := range plan.Changes {
-		text, err := apply.Diff(c.Ref(), c.Before, c.After)
+		text, err := apply.Diff(c.Ref(), c.Before, c.After, "repaired")
 		if err != nil {
 			t.Fatal(err)
 		}
