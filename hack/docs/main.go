@@ -1,24 +1,30 @@
 // Command docs writes what follows from the checks and fixes themselves, so that it
-// cannot differ: docs/checks.md, docs/fixes.md, and the list of all ids that ever were,
-// to which new ones are added. With -check it only compares.
+// cannot differ: docs/checks.md, docs/fixes.md, the output of commands in README.md, and
+// the list of all ids that ever were, to which new ones are added. With -check it only
+// compares.
 package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/cmd"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
 )
 
 func main() {
 	check := flag.Bool("check", false, "only tell whether the pages are up to date")
 	flag.Parse()
-	pages := map[string][]byte{"docs/checks.md": checksPage(), "docs/fixes.md": fixesPage(), idsFile: ids()}
+	pages := map[string][]byte{"docs/checks.md": checksPage(), "docs/fixes.md": fixesPage(), "README.md": readme(), idsFile: ids()}
 	for name, want := range pages {
 		if err := settle(name, want, *check); err != nil {
 			fmt.Fprintln(os.Stderr, "docs:", err)
@@ -31,17 +37,42 @@ func main() {
 const idsFile = "pkg/checks/all/testdata/ids.txt"
 
 func ids() []byte {
-	known, err := os.ReadFile(idsFile)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "docs:", err)
-		os.Exit(1)
-	}
-	list := strings.Fields(string(known))
+	list := strings.Fields(read(idsFile))
 	for _, c := range all.Checks() {
 		list = append(list, c.ID)
 	}
 	slices.Sort(list)
 	return []byte(strings.Join(slices.Compact(list), "\n") + "\n")
+}
+
+func read(name string) string {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "docs:", err)
+		os.Exit(1)
+	}
+	return string(text)
+}
+
+// readme puts what a command prints now below it, in each block whose first line is
+// "$ kubectl netdoctor …".
+func readme() []byte {
+	const fence, prompt = "```", "\n$ kubectl netdoctor "
+	parts := strings.Split(read("README.md"), fence)
+	for i := 1; i < len(parts); i += 2 {
+		line, _, _ := strings.Cut(strings.TrimPrefix(parts[i], "\n"), "\n")
+		if !strings.HasPrefix(parts[i], prompt) {
+			continue
+		}
+		var out bytes.Buffer
+		env := cmd.Env{
+			IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: os.Stderr},
+			Now:       time.Now, Getenv: func(string) string { return "" }, Width: 80,
+		}
+		cmd.Run(context.Background(), strings.Fields(strings.TrimPrefix("\n"+line, prompt)), env)
+		parts[i] = "\n" + line + "\n" + out.String()
+	}
+	return []byte(strings.Join(parts, fence))
 }
 
 func settle(name string, want []byte, check bool) error {

@@ -198,7 +198,7 @@ func (o *fixCommand) repair(cmd *cobra.Command, before apply.Look, plan fixes.Pl
 	if err != nil {
 		return o.stopped(repair, o.changed(err))
 	}
-	fmt.Fprintf(o.env.ErrOut, "Applied as repair %s. To take it back: kubectl netdoctor undo %s\n", repair.ID, repair.ID)
+	fmt.Fprintf(o.env.ErrOut, "\nApplied as repair %s. To take it back:\n  kubectl netdoctor undo %s\n", repair.ID, repair.ID)
 	if o.noVerify {
 		return nil
 	}

@@ -52,7 +52,7 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return o.undoFailed(repair, err)
 	}
-	fmt.Fprintf(o.env.Out, "Undo of repair %s (%s for %s, %s)\n\n", repair.ID, repair.Fix, repair.Check, repair.Subject)
+	fmt.Fprintf(o.env.Out, "Undo of repair %s (%s)\nfor: %s\n\n", report.Clean(repair.ID), report.Clean(repair.Fix), report.Clean(repair.Subject.String()))
 	for _, p := range previews {
 		text, err := apply.Diff(p.Ref, p.Before, p.After, "taken back")
 		if err != nil {

@@ -29,6 +29,11 @@ type Rewrite struct {
 	// Self also replaces addresses at which CoreDNS reaches the forwarding block
 	// itself; see [Block.Hears].
 	Self bool
+	// Own are further addresses of CoreDNS, such as that of the Service in front of
+	// it; with Self they are replaced, too, where the port is 53.
+	Own []netip.Addr
+	// KeepFile leaves files alone.
+	KeepFile bool
 }
 
 // An Edit is one change that was made.
@@ -124,9 +129,10 @@ func (r Rewrite) file() string {
 
 func (r Rewrite) replaces(b *Block, u Upstream) bool {
 	if u.Kind == UpstreamFile {
-		return path.Clean(u.Path) == r.file()
+		return !r.KeepFile && path.Clean(u.Path) == r.file()
 	}
-	return r.Self && b.Hears(u)
+	own := u.Port == "53" && slices.Contains(r.Own, u.Addr.Unmap())
+	return r.Self && (own || b.Hears(u))
 }
 
 // targets returns the targets of a directive, apart: those to replace, as

@@ -161,3 +161,26 @@ func TestApplyRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestRewriteOwn(t *testing.T) {
+	own := []netip.Addr{netip.MustParseAddr("10.96.0.10"), netip.MustParseAddr("fd00::a")}
+	const text = ". {\n  forward . 10.96.0.10 /etc/resolv.conf\n}\na.example {\n  forward . dns://[FD00:0::a]:53 10.96.0.10:9153 10.97.0.10\n}\n"
+	for name, tt := range map[string]struct {
+		rewrite Rewrite
+		want    string
+	}{
+		"with the file": {Rewrite{To: upstreams("10.0.0.2"), Self: true, Own: own}, ". {\n  forward . NEW\n}\na.example {\n  forward . NEW 10.96.0.10:9153 10.97.0.10\n}\n"},
+		"file kept":     {Rewrite{To: upstreams("10.0.0.2"), Self: true, Own: own, KeepFile: true}, ". {\n  forward . NEW /etc/resolv.conf\n}\na.example {\n  forward . NEW 10.96.0.10:9153 10.97.0.10\n}\n"},
+		"not asked for": {Rewrite{To: upstreams("10.0.0.2"), Own: own}, ". {\n  forward . 10.96.0.10 NEW\n}\na.example {\n  forward . dns://[FD00:0::a]:53 10.96.0.10:9153 10.97.0.10\n}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, _, err := tt.rewrite.Apply(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := strings.ReplaceAll(tt.want, "NEW", "10.0.0.2"); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}

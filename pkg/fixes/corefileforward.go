@@ -2,6 +2,7 @@ package fixes
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ const loopWindow = 35 * time.Second
 var CorefileForward = &Fix{
 	ID:     "corefile-forward",
 	Title:  "Forward to real DNS servers instead of the node's resolv.conf",
-	For:    []*checks.Check{coredns.Loop},
+	For:    []*checks.Check{coredns.UpstreamSelf, coredns.Loop},
 	Settle: loopWindow,
 	Plan:   planCorefileForward,
 	Doc: `Replaces the targets of ` + "`forward`" + ` in the Corefile that lead back to CoreDNS (/etc/resolv.conf, a loopback
@@ -46,7 +47,11 @@ func planCorefileForward(s *facts.Snapshot, f checks.Finding, params Params) (Pl
 	if err != nil {
 		return Plan{}, err
 	}
-	edited, _, err := corefile.Rewrite{To: servers, Self: true}.Apply(text)
+	rewrite := corefile.Rewrite{To: servers, Self: true, KeepFile: f.Check == coredns.UpstreamSelf}
+	for _, p := range podsOf(s, f) {
+		rewrite.Own = slices.AppendSeq(rewrite.Own, maps.Keys(coredns.OwnAddresses(s, p)))
+	}
+	edited, _, err := rewrite.Apply(text)
 	if err != nil {
 		return Plan{}, fmt.Errorf("ConfigMap %s/%s: %w", cm.Namespace, cm.Name, err)
 	}
@@ -54,11 +59,41 @@ func planCorefileForward(s *facts.Snapshot, f checks.Finding, params Params) (Pl
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{Changes: []Change{change}, Restarts: crashing(s, f), Warnings: stillBroken(s), Manual: kubeletCure(s, f)}
-	if f.Subject.Kind == "Deployment" || f.Subject.Kind == "DaemonSet" {
-		plan.Rollouts = []facts.Ref{f.Subject}
+	plan := Plan{Changes: []Change{change}, Restarts: crashing(s, f), Rollouts: workloads(s, f)}
+	if f.Check == coredns.UpstreamSelf {
+		plan.Warnings, plan.Manual = takenUp(plan, text)
+	} else {
+		plan.Warnings, plan.Manual = stillBroken(s), kubeletCure(s, f)
 	}
 	return plan, nil
+}
+
+// workloads returns what runs the pods in which a finding shows.
+func workloads(s *facts.Snapshot, f checks.Finding) []facts.Ref {
+	refs := []facts.Ref{f.Subject}
+	for _, p := range podsOf(s, f) {
+		refs = append(refs, p.Owner)
+	}
+	var out []facts.Ref
+	for _, r := range refs {
+		if (r.Kind == "Deployment" || r.Kind == "DaemonSet") && !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// takenUp says when servers that run take up a new Corefile.
+func takenUp(plan Plan, text string) (warnings, manual []string) {
+	file, err := corefile.Parse(text)
+	reloads := err == nil && slices.ContainsFunc(file.Blocks, func(b *corefile.Block) bool { return len(b.Find("reload")) > 0 })
+	if reloads {
+		return []string{"Servers that run read the new Corefile within two minutes (the kubelet writes it into the pod, then the plugin reload sees it)."}, nil
+	}
+	for _, r := range plan.Rollouts {
+		manual = append(manual, fmt.Sprintf("Servers that run keep their Corefile, since it has no plugin reload: kubectl -n %s rollout restart %s %s", r.Namespace, strings.ToLower(r.Kind), r.Name))
+	}
+	return nil, manual
 }
 
 // corefileOf returns the ConfigMap with the Corefile that the finding's pods run with:

@@ -20,5 +20,5 @@ func planOf(changes []fixes.Change) func(*facts.Snapshot, checks.Finding, fixes.
 }
 
 func findingOf(s *facts.Snapshot) checks.Finding {
-	return checks.Run(s, fixes.CorefileForward.For)[0].Findings[0]
+	return checks.Run(s, fixes.CorefileForward.For)[1].Findings[0]
 }

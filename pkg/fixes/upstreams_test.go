@@ -13,7 +13,7 @@ import (
 // offer plans the repair of the loop of a fixture.
 func offer(t *testing.T, s *facts.Snapshot, params fixes.Params) (fixes.Plan, error) {
 	t.Helper()
-	findings := checks.Run(s, fixes.CorefileForward.For)[0].Findings
+	findings := checks.Run(s, fixes.CorefileForward.For)[1].Findings
 	if len(findings) != 1 {
 		t.Fatalf("got %d loops, want 1", len(findings))
 	}
@@ -97,7 +97,7 @@ func forwards(t *testing.T, plan fixes.Plan) string {
 
 func TestOfferRefusesOtherFindings(t *testing.T) {
 	s := fixtest.Load(t, "testdata/upstream-flags.txtar")
-	finding := checks.Run(s, fixes.CorefileForward.For)[0].Findings[0]
+	finding := checks.Run(s, fixes.CorefileForward.For)[1].Findings[0]
 	_, err := fixes.Offer(s, fixes.AllowPrivilegeEscalation, finding, fixes.Params{AcceptRisk: true})
 	if got, want := errText(err), "allow-privilege-escalation does not cure coredns-loop"; got != want {
 		t.Errorf("got error %q, want %q", got, want)

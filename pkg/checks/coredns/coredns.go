@@ -6,6 +6,6 @@ import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 
 // Checks lists the package's checks.
 func Checks() []*checks.Check {
-	return []*checks.Check{Loop, CorefileError, SELinuxDocker, RBAC, Pending,
+	return []*checks.Check{UpstreamSelf, Loop, CorefileError, SELinuxDocker, RBAC, Pending,
 		DeploymentMissing, ServiceMissing, ServiceSelector, ServicePorts}
 }

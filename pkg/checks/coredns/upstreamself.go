@@ -1,0 +1,128 @@
+package coredns
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// UpstreamSelf finds Corefiles that forward to an address of CoreDNS itself.
+var UpstreamSelf = &checks.Check{
+	ID:       "coredns-upstream-self",
+	Title:    "The Corefile forwards to no address of CoreDNS itself",
+	Severity: checks.Error,
+	URL:      "https://coredns.io/plugins/forward/",
+	Needs:    []*facts.Source{facts.Pods, facts.ConfigMaps},
+	MayUse:   []*facts.Source{facts.Services, facts.Configz},
+	Explains: []*checks.Check{Loop},
+	ByHand:   []string{"kubectl -n kube-system get configmap coredns -o yaml", "kubectl -n kube-system get service kube-dns"},
+	Run:      findUpstreamSelf,
+	Doc: `What CoreDNS does not know itself it forwards. Where the target is the DNS Service's own address, one of its pods
+or a loopback address on which it listens, the question comes back, for every name outside the cluster.
+
+What is seen of it differs. A loopback address is found by the plugin **loop** at the start, and CoreDNS exits. By the
+Service's address it is often not found: at its start CoreDNS is no endpoint yet, the question is refused and the plugin
+takes that for an answer. Then the pods are Ready, names of the cluster resolve, and all others die with SERVFAIL.
+
+Cure: write real DNS servers in its place. ` + "`kubectl netdoctor fix coredns-upstream-self --upstream IP`" + ` does so.`,
+}
+
+func findUpstreamSelf(s *facts.Snapshot) []checks.Finding {
+	var out []checks.Finding
+	for _, v := range servers(s) {
+		cm, text := configOf(s, v.pod)
+		if cm == nil {
+			continue
+		}
+		if i := slices.IndexFunc(out, func(f checks.Finding) bool { return f.Subject == configRef(cm) }); i >= 0 {
+			out[i].Places = append(out[i].Places, v.pod.Ref())
+			continue
+		}
+		if f, found := leadsBack(s, v.pod, text); found {
+			f.Subject, f.Places = configRef(cm), []facts.Ref{v.pod.Ref()}
+			for i := range f.Evidence {
+				if f.Evidence[i].From == "" {
+					f.Evidence[i].From = configRef(cm).String() + ", Corefile"
+				}
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// leadsBack returns what is wrong with a Corefile, the evidence in it still without
+// the ConfigMap's name.
+func leadsBack(s *facts.Snapshot, p *facts.Pod, text string) (f checks.Finding, found bool) {
+	file, err := corefile.Parse(text)
+	if err != nil {
+		return f, false // another check's matter
+	}
+	for _, b := range file.Blocks {
+		for _, d := range slices.Concat(b.Find("forward"), b.Find("proxy")) {
+			forward, _ := d.Forward()
+			for _, to := range forward.To {
+				who := whoAnswers(s, p, b, to)
+				if who == "" {
+					continue
+				}
+				if !found {
+					found = true
+					f.Message = fmt.Sprintf("forwards zone %q back to CoreDNS: %s is %s", strings.Join(b.Zones(), " "), to.Text, who)
+					f.Remedy = "Let it forward to DNS servers outside the cluster: kubectl netdoctor fix coredns-upstream-self --upstream IP."
+				}
+				f.Evidence = append(f.Evidence, checks.Quote("", fmt.Sprintf("line %d: %s %s", d.Line, d.Name, strings.Join(d.Args, " "))))
+				if strings.HasPrefix(who, "Service ") {
+					f.Evidence = append(f.Evidence, checks.Quote(who, "clusterIP: "+to.Addr.String()))
+				}
+			}
+		}
+	}
+	return f, found
+}
+
+// whoAnswers says which address of CoreDNS a target is, or "". On the host's network a
+// loopback address is the node's own resolver.
+func whoAnswers(s *facts.Snapshot, p *facts.Pod, b *corefile.Block, to corefile.Upstream) string {
+	if to.Kind != corefile.UpstreamAddress {
+		return ""
+	}
+	if b.Hears(to) && !p.HostNetwork {
+		return "the pod itself"
+	}
+	if to.Port != "53" {
+		return ""
+	}
+	return OwnAddresses(s, p)[to.Addr.Unmap()]
+}
+
+// OwnAddresses returns the addresses at which clients of the cluster reach the DNS
+// servers that a pod is one of, and what each is: the Service in front of it, a pod.
+func OwnAddresses(s *facts.Snapshot, p *facts.Pod) map[netip.Addr]string {
+	out := map[netip.Addr]string{}
+	add := func(ip, what string) {
+		if addr, err := netip.ParseAddr(ip); err == nil {
+			out[addr.Unmap()] = what
+		}
+	}
+	for _, other := range s.DNSPods() {
+		if other.Owner == p.Owner && !other.HostNetwork {
+			for _, ip := range other.IPs {
+				add(ip, other.Ref().String())
+			}
+		}
+	}
+	for _, svc := range s.DNSServices() {
+		if facts.Matches(svc.Spec.Selector, p.Labels) {
+			for _, ip := range facts.ClusterIPs(svc) {
+				add(ip, facts.ServiceRef(svc).String())
+			}
+		}
+	}
+	return out
+}
