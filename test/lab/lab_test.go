@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/build"
+	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/wait"
 )
 
 // asLab makes the test binary behave as the lab command, so that tests run it
@@ -44,7 +47,7 @@ func needBinaries(t *testing.T) string {
 	if testing.Short() {
 		t.Skip("needs the binaries of the control plane")
 	}
-	bin, err := ensureBinaries(t.Context(), t.Output())
+	bin, err := build.Module{FS: module}.Plane(t.Context(), t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +135,7 @@ func awaitGone(t *testing.T, pids map[string]int) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	for name, pid := range pids {
-		err := poll(ctx, func() error {
+		err := wait.Until(ctx, func() error {
 			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 			if err != nil || bytes.Contains(stat, []byte(") Z ")) {
 				return nil

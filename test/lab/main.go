@@ -1,34 +1,54 @@
-// Command lab runs a real Kubernetes control plane for tests: etcd,
-// kube-apiserver and kube-controller-manager, built from the module versions in
-// go.mod and listening on 127.0.0.1 only. There are no nodes; tests create
-// Node objects and whatever else they need.
-//
-// It runs on Linux, needs no privileges and, once built, no network.
+// Command lab runs real Kubernetes for tests, built from the module versions in
+// go.mod: a control plane alone, on 127.0.0.1 and without privileges, or whole
+// clusters with nodes, which need root. Both run on Linux and, once built,
+// without a network.
 package main
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"syscall"
 )
 
-const usage = `usage:
-  lab build
-        build the binaries if need be and print their directory
+// The module is embedded so that a built lab works from any directory.
+//
+//go:embed go.mod go.sum cmd
+var module embed.FS
+
+const usage = `usage: lab COMMAND
+
+A control plane without nodes:
+  lab build                    build its binaries if need be and print their directory
   lab up --state DIR [--bin DIR] [--no-controllers] [--controllers LIST] [--apiserver-arg ARG]...
-        run a control plane until stdin closes or SIGINT or SIGTERM arrives
+                               run it until stdin closes or SIGINT or SIGTERM arrives
+
+A cluster with nodes, which stays until it is told to go:
+  lab build --cluster          build what it needs beside that and print the directory
+  lab up [--nodes N]           start it, unless it runs, and return when it is ready
+  lab status                   show what runs
+  lab exec NODE -- COMMAND...  run a command on a node (node1 ...) or beside the control plane (cp)
+  lab kubectl ARG...           run kubectl as administrator
+  lab run -- COMMAND...        run a program of this machine where the cluster can be reached
+  lab break FAULT              break it; without a name: list the faults
+  lab mend FAULT               undo that by hand
+  lab down                     end it and remove all of it
+
+With --name NAME before the arguments of these, there can be more than one on a machine.
 `
 
 // errUsage says that the command line was wrong and that this has been reported.
 var errUsage = errors.New("wrong usage")
 
-// Exit codes of the command.
+// Exit codes of the command. A program that it runs for its user has the last
+// word.
 const (
 	exitOK     = 0
 	exitFailed = 1
@@ -42,11 +62,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
+	var program *programError
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		os.Exit(exitOK)
 	case errors.Is(err, errUsage):
 		os.Exit(exitUsage)
+	case errors.As(err, &program):
+		os.Exit(program.code)
 	default:
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		os.Exit(exitFailed)
@@ -58,57 +81,43 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprint(stderr, usage)
 		return errUsage
 	}
+	c := command{stdin: stdin, stdout: stdout, stderr: stderr}
+	commands := map[string]func(context.Context, []string) error{
+		"build":   c.build,
+		"up":      c.up,
+		"status":  c.status,
+		"exec":    c.exec,
+		"kubectl": c.kubectl,
+		"run":     c.run,
+		"break":   c.breakFault,
+		"mend":    c.mendFault,
+		"down":    c.down,
+	}
+	if do, found := commands[args[0]]; found {
+		return do(ctx, args[1:])
+	}
 	switch args[0] {
-	case "build":
-		return runBuild(ctx, args[1:], stdout, stderr)
-	case "up":
-		return runUp(ctx, args[1:], stdin, stdout, stderr)
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 		return nil
-	default:
-		fmt.Fprintf(stderr, "lab: unknown command %q\n%s", args[0], usage)
-		return errUsage
 	}
+	fmt.Fprintf(stderr, "lab: unknown command %q\n%s", args[0], usage)
+	return errUsage
 }
 
-func runBuild(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("lab build", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	if err := parse(flags, args); err != nil {
-		return err
-	}
-	bin, err := ensureBinaries(ctx, stderr)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(stdout, bin)
-	return nil
+// command is one call of the lab's command.
+type command struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
 }
 
-func runUp(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	var opts upOptions
-	flags := flag.NewFlagSet("lab up", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	opts.register(flags)
-	if err := parse(flags, args); err != nil {
-		return err
-	}
-	if opts.state == "" {
-		fmt.Fprintln(stderr, "lab up: --state is required")
-		return errUsage
-	}
-	if opts.bin == "" {
-		bin, err := ensureBinaries(ctx, stderr)
-		if err != nil {
-			return err
-		}
-		opts.bin = bin
-	}
-	return up(untilEOF(ctx, stdin), opts, stdout)
+func (c command) flags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet("lab "+name, flag.ContinueOnError)
+	flags.SetOutput(c.stderr)
+	return flags
 }
 
-// parse rejects positional arguments, which neither command takes.
+// parse reads flags and leaves the rest to the caller.
 func parse(flags *flag.FlagSet, args []string) error {
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -116,11 +125,36 @@ func parse(flags *flag.FlagSet, args []string) error {
 	case err != nil:
 		return errUsage // the flag set has printed the reason
 	}
+	return nil
+}
+
+// parseOnly rejects positional arguments.
+func parseOnly(flags *flag.FlagSet, args []string) error {
+	if err := parse(flags, args); err != nil {
+		return err
+	}
 	if flags.NArg() > 0 {
 		fmt.Fprintf(flags.Output(), "%s: unexpected argument %q\n", flags.Name(), flags.Arg(0))
 		return errUsage
 	}
 	return nil
+}
+
+// programError is the exit status of a program that was run for the user, who
+// has seen what it said.
+type programError struct{ code int }
+
+func (e *programError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+// attach runs a program with the command's own input and output.
+func (c command) attach(cmd *exec.Cmd) error {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.stdin, c.stdout, c.stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() >= 0 {
+		return &programError{exit.ExitCode()}
+	}
+	return err
 }
 
 // untilEOF derives a context that ends when r is exhausted. Tying the lab to

@@ -127,10 +127,14 @@ func TestCommandLineMistakes(t *testing.T) {
 		want string
 	}{
 		{"no command", nil, exitUsage, "usage:"},
-		{"unknown command", []string{"down"}, exitUsage, `unknown command "down"`},
-		{"unknown flag", []string{"up", "--nodes=2"}, exitUsage, "not defined: -nodes"},
+		{"unknown command", []string{"sideways"}, exitUsage, `unknown command "sideways"`},
+		{"unknown flag", []string{"up", "--knots=2"}, exitUsage, "not defined: -knots"},
 		{"argument", []string{"build", "all"}, exitUsage, `unexpected argument "all"`},
-		{"no state", []string{"up"}, exitUsage, "--state is required"},
+		{"both kinds", []string{"up", "--state", full, "--nodes=2"}, exitUsage, "--nodes and --state exclude each other"},
+		{"wrong kind", []string{"up", "--no-controllers"}, exitUsage, "--no-controllers needs --state"},
+		{"empty state", []string{"up", "--state="}, exitUsage, "--state is empty"},
+		{"unknown fault", []string{"break", "a-leg"}, exitUsage, `no fault "a-leg"`},
+		{"no lab", []string{"exec", "--name=none", "node1", "true"}, exitFailed, `no lab is running by the name "none"`},
 		{"used state", []string{"up", "--bin", "/", "--state", full}, exitFailed, "is not empty"},
 		{"no binaries", []string{"up", "--bin", full, "--state", t.TempDir()}, exitFailed, "starting etcd"},
 	} {
@@ -140,17 +144,6 @@ func TestCommandLineMistakes(t *testing.T) {
 			cmd.Stderr = &stderr
 			wantFailure(t, cmd.Run(), tc.exit, stderr.String(), tc.want)
 		})
-	}
-}
-
-func TestDefaultControllersIgnoreMissingKubelets(t *testing.T) {
-	for _, name := range []string{
-		"node-ipam-controller", "node-lifecycle-controller",
-		"pod-garbage-collector-controller", "taint-eviction-controller",
-	} {
-		if slices.Contains(defaultControllers(), name) {
-			t.Errorf("%s is on by default", name)
-		}
 	}
 }
 

@@ -1,0 +1,18 @@
+package faults
+
+import "context"
+
+// conflistInvalid is a write that was cut short. The runtime then has no
+// network at all, since it has thrown the old configuration away.
+func conflistInvalid() *Fault {
+	return &Fault{
+		ID: "conflist-invalid", Title: "the network plugin's configuration on one node is cut off", Shell: true,
+		Break: func(ctx context.Context, lab Lab) error {
+			_, err := sh(ctx, lab, last(lab), `head -c 60 "$1" > "$1.part"; mv "$1.part" "$1"`, conflist)
+			return err
+		},
+		Shown: func(ctx context.Context, lab Lab) error { return nodeNotReady(ctx, lab, last(lab)) },
+		Mend:  func(ctx context.Context, lab Lab) error { return restartFlannel(ctx, lab, last(lab)) },
+		Root:  "node-network-not-ready",
+	}
+}

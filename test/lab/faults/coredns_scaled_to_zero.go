@@ -1,0 +1,23 @@
+package faults
+
+import "context"
+
+// corednsScaledToZero is a maintenance that somebody forgot to end.
+func corednsScaledToZero() *Fault {
+	const id = "coredns-scaled-to-zero"
+	return &Fault{
+		ID: id, Title: "the Deployment of CoreDNS is scaled to zero",
+		Break: func(ctx context.Context, lab Lab) error {
+			if err := keep(ctx, lab, id, dnsDeployment()); err != nil {
+				return err
+			}
+			if err := do(ctx, lab, "-n", system, "scale", "deployment", "coredns", "--replicas=0"); err != nil {
+				return err
+			}
+			return restartDNS(ctx, lab) // only sooner: none comes back
+		},
+		Shown: noDNSEndpoint,
+		Mend:  mendDNSPods(id),
+		Root:  "dns-deployment-missing",
+	}
+}

@@ -1,0 +1,21 @@
+package faults
+
+import "context"
+
+// ipForwardOff is a hardening script that ran after the network plugin, which
+// sets it each time it makes a pod.
+func ipForwardOff() *Fault {
+	set := func(value string) func(context.Context, Lab) error {
+		return func(ctx context.Context, lab Lab) error {
+			_, err := sh(ctx, lab, last(lab), `echo "$1" > /proc/sys/net/ipv4/ip_forward`, value)
+			return err
+		}
+	}
+	return &Fault{
+		ID: "ip-forward-off", Title: "one node does not forward packets", Shell: true,
+		Prepare: preparePair,
+		Break:   func(ctx context.Context, lab Lab) error { return all(ctx, lab, preparePair, set("0")) },
+		Shown:   pairApart,
+		Mend:    set("1"),
+	}
+}
