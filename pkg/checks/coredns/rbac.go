@@ -20,7 +20,7 @@ var RBAC = &checks.Check{
 	MayUse: []*facts.Source{facts.ServiceAccounts, facts.ClusterRoles, facts.ClusterRoleBindings, facts.PodLogs,
 		facts.ConfigMaps, facts.Deployments},
 	Parts:    rbacParts,
-	Explains: []*checks.Check{symptom.PodNotReady, DeploymentMissing},
+	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, DeploymentMissing},
 	ByHand: []string{"kubectl auth can-i list endpointslices.discovery.k8s.io -A --as=system:serviceaccount:kube-system:coredns",
 		"kubectl auth can-i watch services -A --as=system:serviceaccount:kube-system:coredns",
 		"kubectl get clusterrole system:coredns -o yaml", "kubectl get clusterrolebinding system:coredns -o yaml"},

@@ -17,7 +17,7 @@ var SELinuxDocker = &checks.Check{
 	URL:      "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/troubleshooting-kubeadm/#coredns-pods-have-crashloopbackoff-or-error-state",
 	Needs:    []*facts.Source{facts.Pods, facts.Nodes, facts.PodLogs},
 	Parts:    failingLogs,
-	Explains: []*checks.Check{symptom.PodNotReady},
+	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --previous", "kubectl get nodes -o wide",
 		"kubectl -n kube-system get deployment coredns -o yaml"},
 	Run: findSELinuxDocker,
