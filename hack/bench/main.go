@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -84,14 +83,45 @@ func measure(args []string) (sample, error) {
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	begin := time.Now()
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return sample{}, err
+	}
+	done := make(chan struct{})
+	peak := make(chan float64)
+	go func() { peak <- watchPeak(cmd.Process.Pid, done) }()
+	err := cmd.Wait()
 	wall := time.Since(begin)
+	close(done)
+	memory := <-peak
 	if code := cmd.ProcessState.ExitCode(); code == 2 || code < 0 {
 		return sample{}, fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, &errOut)
 	}
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return sample{wall.Seconds(), cpu.Seconds(), float64(usage.Maxrss) / 1024, out.Len()}, nil
+	return sample{wall.Seconds(), cpu.Seconds(), memory, out.Len()}, nil
+}
+
+// watchPeak returns the most memory that a process held, in MiB, as the kernel counts it
+// for its address space. ru_maxrss would not do: a process inherits that of the one that
+// started it.
+func watchPeak(pid int, done <-chan struct{}) (peak float64) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return peak
+		case <-tick.C:
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			continue
+		}
+		_, after, _ := strings.Cut(string(status), "VmHWM:")
+		var kib float64
+		if _, err := fmt.Sscan(after, &kib); err == nil {
+			peak = max(peak, kib/1024)
+		}
+	}
 }
 
 func median(samples []sample, of func(sample) float64) float64 {
