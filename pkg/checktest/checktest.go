@@ -10,6 +10,7 @@
 //	coredns-rbac unknown: clusterroles: forbidden
 //	coredns-loop evidence Deployment/kube-system/coredns: where it stands: what it says
 //	coredns-loop remedy Deployment/kube-system/coredns: what to do
+//	coredns-loop severity Deployment/kube-system/coredns: error
 //
 // Every finding must be listed; the other lines are held against the answer where they
 // are listed.
@@ -145,7 +146,8 @@ func describe(r checks.Result) []string {
 		for _, e := range f.Evidence {
 			out = append(out, fmt.Sprintf("%s evidence %s: %s: %s", r.Check.ID, f.Subject.Path(), e.From, e.Text))
 		}
-		out = append(out, fmt.Sprintf("%s remedy %s: %s", r.Check.ID, f.Subject.Path(), f.Remedy))
+		out = append(out, fmt.Sprintf("%s remedy %s: %s", r.Check.ID, f.Subject.Path(), f.Remedy),
+			fmt.Sprintf("%s severity %s: %s", r.Check.ID, f.Subject.Path(), f.Severity))
 	}
 	return out
 }

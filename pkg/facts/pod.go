@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -95,6 +96,14 @@ func (p *Pod) Crashing() *Container {
 	return nil
 }
 
+// Unsettled tells whether a container was started again after an error less than a while
+// ago. Ready as it may be, that can be the moment between two crashes.
+func (p *Pod) Unsettled(now time.Time, while time.Duration) bool {
+	return slices.ContainsFunc(p.Containers, func(c Container) bool {
+		return c.State.Phase == Running && c.Last.Phase == Terminated && c.Last.ExitCode != 0 && now.Sub(c.State.Started) < while
+	})
+}
+
 // Trouble says in a few words why the pod is not Ready, as `kubectl get pods` would.
 func (p *Pod) Trouble() string {
 	for _, c := range p.Containers {
@@ -110,6 +119,11 @@ func (p *Pod) Trouble() string {
 	}
 	if p.Phase != corev1.PodRunning {
 		return string(p.Phase)
+	}
+	for _, c := range p.Containers {
+		if c.Last.Reason == "OOMKilled" {
+			return "running but not Ready, OOMKilled before"
+		}
 	}
 	return "running but not Ready"
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -210,9 +211,13 @@ func misnamed(cm *corev1.ConfigMap, key string, is func(string) bool) string {
 	return fmt.Sprintf("Put the key %s back: kubeadm init phase addon kube-proxy, or from a backup.", key)
 }
 
+// settled is how long a restarted kube-proxy must run before it counts as working: one
+// that cannot read its configuration exits within a second.
+const settled = time.Minute
+
 // works tells whether every pod of the DaemonSet runs, so that nobody is cut off yet.
 func (p *proxy) works() bool {
-	return len(p.pods) > 0 && !slices.ContainsFunc(p.pods, func(pod *facts.Pod) bool { return !pod.Ready })
+	return len(p.pods) > 0 && !slices.ContainsFunc(p.pods, func(pod *facts.Pod) bool { return !pod.Ready || pod.Unsettled(p.s.Taken, settled) })
 }
 
 func (p *proxy) finding(subject facts.Ref, message, remedy string, evidence ...checks.Evidence) checks.Finding {

@@ -26,7 +26,7 @@ var failing = []words{
 	{regexp.MustCompile(`(?i)failed to (?:watch|list).*is forbidden: User \\?"([^"\\]+)`),
 		"runs, but the API server forbids $1 to list what it needs",
 		"Bind the ServiceAccount to the ClusterRole system:node-proxier again: kubeadm init phase addon kube-proxy."},
-	{regexp.MustCompile(`(?i)failed to (?:watch|list).*(?:dial tcp \S+: (?:connect: )?(?:connection refused|no route to host|i/o timeout)|x509: |Unauthorized)`),
+	{regexp.MustCompile(`(?i)failed to (?:watch|list).*(?:dial tcp \S+: (?:connect: )?(?:connection refused|no route to host|network is unreachable|i/o timeout)|x509: |Unauthorized)`),
 		"runs, but does not get through to the API server",
 		"Compare the server in its kubeconfig (key kubeconfig.conf of ConfigMap kube-proxy) with the API server's address and certificate."},
 }
@@ -36,6 +36,13 @@ var failing = []words{
 var lostNode = words{regexp.MustCompile(`Failed to retrieve node info: nodes \\?"([^"\\]+)\\?" not found|Timed out waiting for node to exist" node="([^"]+)"`),
 	"runs, but takes itself for the Node $1$2, which does not exist",
 	"Start it with --hostname-override=$$(NODE_NAME), NODE_NAME being spec.nodeName; the flag wins over hostnameOverride in the file."}
+
+// unanswered is the last that a kube-proxy says which does not get through to its API
+// server: client-go asks again without a word where the connection is refused or hangs
+// (client-go tools/cache/reflector.go, isWatchErrorRetriable).
+var unanswered = words{regexp.MustCompile(`Waiting for caches to sync`),
+	"runs, but waits for the API server's first answer since it started",
+	"Compare the server in its kubeconfig (key kubeconfig.conf of ConfigMap kube-proxy) with the API server's address, and whether the node reaches it."}
 
 // stuck looks whether the log of a running pod shows that it cannot do its work.
 func stuck(s *facts.Snapshot, p *facts.Pod) checks.Finding {
@@ -49,6 +56,9 @@ func stuck(s *facts.Snapshot, p *facts.Pod) checks.Finding {
 			if m := lostNode.re.FindStringSubmatchIndex(line); m != nil && s.Node(named(line)) == nil && named(line) != p.Node {
 				return lostNode.finding(p, "log", line, line, m)
 			}
+		}
+		if f, found := unanswered.last(s, p, lines); found {
+			return f
 		}
 		for _, w := range failing {
 			if f, found := w.persist(s, p, lines); found {
@@ -85,6 +95,22 @@ func (w words) persist(s *facts.Snapshot, p *facts.Pod, lines []string) (checks.
 		quote = line + " " + strings.TrimSpace(lines[at+1])
 	}
 	return w.finding(p, "log", quote, line, w.re.FindStringSubmatchIndex(line)), true
+}
+
+// last tells whether a line is the last of a log and older than a minute.
+func (w words) last(s *facts.Snapshot, p *facts.Pod, lines []string) (checks.Finding, bool) {
+	for _, line := range slices.Backward(lines) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		t, ok := written(line, s.Taken)
+		m := w.re.FindStringSubmatchIndex(line)
+		if !ok || m == nil || s.Taken.Sub(t) < time.Minute {
+			return checks.Finding{}, false
+		}
+		return w.finding(p, "log", line, line, m), true
+	}
+	return checks.Finding{}, false
 }
 
 var klogHeader = regexp.MustCompile(`^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.`)
