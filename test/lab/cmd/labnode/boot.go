@@ -140,7 +140,11 @@ func mountCgroups(node spec) error {
 		if err := os.Mkdir(target, 0o755); err != nil {
 			return err
 		}
-		if err := unix.Mount("cgroup", target, "cgroup", 0, controller); err != nil {
+		options := controller
+		if controller == "systemd" {
+			options = "none,name=systemd" // a hierarchy without a controller
+		}
+		if err := unix.Mount("cgroup", target, "cgroup", 0, options); err != nil {
 			return fmt.Errorf("%s: %w", controller, err)
 		}
 	}

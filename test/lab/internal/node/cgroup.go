@@ -36,13 +36,19 @@ func MissingControllers() []string {
 	return missing
 }
 
+// systemd is the hierarchy that has no controller. A node does without it, but then
+// containerd, which looks for every hierarchy that a process is in, hears nothing of
+// containers that the kernel kills for want of memory, and none is ever "OOMKilled".
+const systemd = "name=systemd"
+
 // hierarchy is a tree of cgroups and this process's place in it.
 type hierarchy struct {
 	controllers []string
 	dir         string
 }
 
-// ownCgroups returns the version 1 hierarchies that have one of the controllers.
+// ownCgroups returns the version 1 hierarchies that have one of the controllers, and
+// systemd's where there is one.
 func ownCgroups() ([]hierarchy, error) {
 	content, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -55,10 +61,10 @@ func ownCgroups() ([]hierarchy, error) {
 			continue
 		}
 		list := strings.Split(fields[1], ",")
-		if !slices.ContainsFunc(list, func(c string) bool { return slices.Contains(controllers, c) }) {
-			continue // systemd's own, or version 2
+		if fields[1] != systemd && !slices.ContainsFunc(list, func(c string) bool { return slices.Contains(controllers, c) }) {
+			continue // of no use here, or version 2
 		}
-		dir := filepath.Join(cgroupRoot, fields[1], fields[2])
+		dir := filepath.Join(cgroupRoot, strings.TrimPrefix(fields[1], "name="), fields[2])
 		if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err == nil {
 			found = append(found, hierarchy{list, dir})
 		}
