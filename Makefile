@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.1.0)
 
 UNITS := ./pkg/... ./cmd/... ./hack/...
 
-.PHONY: build demo unit test integration e2e lint verify dist bench clean help
+.PHONY: build demo unit test integration e2e docs lint verify dist bench clean help
 
 build: ## build the plugin into bin/
 	@mkdir -p bin
@@ -37,7 +37,12 @@ integration: ## the tests against a real API server, built by test/lab
 # -v shows what is skipped, and why. A cluster of yours is broken only where its kubeconfig
 # stands on the command line; the environment's does not count.
 e2e: deps ## real two-node clusters: every fault named, cured and undone; KUBECONFIG=FILE: yours
-	E2E_KUBECONFIG='$(if $(filter command,$(firstword $(origin KUBECONFIG))),$(KUBECONFIG))' go test -C test/lab -p 1 -count=1 -timeout 60m -v ./e2e ./study | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
+	E2E_KUBECONFIG='$(if $(filter command,$(firstword $(origin KUBECONFIG))),$(KUBECONFIG))' E2E_LABS=2 E2E_RESULTS=$(CURDIR)/bin/e2e.json \
+	  go test -C test/lab -p 1 -count=1 -timeout 60m -v ./e2e ./study | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
+
+docs: ## generated pages; docs/LAB.md from the results of the last make e2e
+	go run ./hack/docs
+	@if [ -f bin/e2e.json ]; then go run -C test/lab ./e2e/table $(CURDIR)/bin/e2e.json >docs/LAB.md; else echo 'docs/LAB.md is left alone: make e2e writes its results first'; fi
 
 .PHONY: deps
 deps: # what the tests call and a bare machine may lack

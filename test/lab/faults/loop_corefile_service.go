@@ -38,5 +38,7 @@ func loopCorefileService() *Fault {
 		}
 		return nil
 	}
+	f.Again = restartDNS
+	f.Root, f.Fix = "coredns-upstream-self", upstreamFix("coredns-upstream-self")
 	return f
 }

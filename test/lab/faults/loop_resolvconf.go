@@ -35,7 +35,7 @@ func loopResolvConf() *Fault {
 			return errors.Join(err, mendDNS(id)(ctx, lab))
 		},
 		Again: restartDNS,
-		Root:  "coredns-loop", Fix: loopFix(),
+		Root:  "coredns-loop", Fix: upstreamFix("coredns-loop"),
 	}
 }
 
@@ -45,7 +45,8 @@ const loopWords = "plugin/loop: Loop ("
 // Upstream is the DNS server outside the cluster that the lab has.
 const Upstream = "10.77.0.53"
 
-func loopFix() []string { return []string{"coredns-loop", "--upstream", Upstream} }
+// upstreamFix cures a check by letting CoreDNS forward to that server.
+func upstreamFix(check string) []string { return []string{check, "--upstream", Upstream} }
 
 func keepCorefile(id string) func(context.Context, Lab) error {
 	return func(ctx context.Context, lab Lab) error { return keep(ctx, lab, id, dnsConfig()) }

@@ -12,10 +12,17 @@ func proxyClusterCIDR() *Fault {
 	const wrong = "10.200.0.0/16"
 	f := proxyFault("proxy-clustercidr", "kube-proxy's clusterCIDR is not the pods' range", proxyConfigKey, setProxy("clusterCIDR", wrong))
 	f.Shown = func(ctx context.Context, lab Lab) error {
+		config, err := read(ctx, lab, `{.data.config\.conf}`, proxyConfig()...)
+		if err == nil && !strings.Contains(config, wrong) {
+			err = errors.New("the configuration has another range")
+		}
+		if err != nil {
+			return err
+		}
 		return each(ctx, lab, func(ctx context.Context, lab Lab, node string) error {
 			rules, err := lab.Exec(ctx, node, "iptables-save", "-t", "nat")
 			if errors.Is(err, ErrNoShell) {
-				return nil // what it shows cannot be seen from outside
+				return nil // from outside no more is to be seen
 			}
 			if err == nil && !strings.Contains(rules, wrong) {
 				err = errors.New("node " + node + " has no rule for " + wrong)

@@ -22,5 +22,6 @@ func proxyKubeconfigRefused() *Fault {
 		}
 		return web.unreachable(ctx, lab)
 	}
+	f.Root = "kube-proxy-pod-unhealthy"
 	return f
 }

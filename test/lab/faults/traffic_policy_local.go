@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 // trafficPolicyLocal drops what comes from outside to a node that has no
@@ -16,28 +17,35 @@ func trafficPolicyLocal() *Fault {
 			change := object{"type": "NodePort", "externalTrafficPolicy": "Local"}
 			return patch(ctx, lab, object{"spec": change}, storefront.service()...)
 		},
-		Shown: func(ctx context.Context, lab Lab) error {
-			port, err := read(ctx, lab, "{.spec.ports[0].nodePort}", storefront.service()...)
-			if err != nil {
-				return err
-			}
-			reach := func(node string) error {
-				ip, err := read(ctx, lab, `{.status.addresses[?(@.type=="InternalIP")].address}`, "node", node)
-				if err != nil {
-					return err
-				}
-				return connect(ctx, lab, ControlPlane, ip, port)
-			}
-			if err := reach(first(lab)); err != nil {
-				if errors.Is(err, ErrNoShell) {
-					return nil // what it shows cannot be seen from inside
-				}
-				return err
-			}
-			if reach(last(lab)) == nil {
-				return errStillWorks
-			}
-			return nil
-		},
+		Shown: func(ctx context.Context, lab Lab) error { return deadFromOutside(ctx, lab, storefront) },
 	})
+}
+
+// deadFromOutside is nil once a node port of the application answers on its own
+// node alone.
+func deadFromOutside(ctx context.Context, lab Lab, a app) error {
+	out, err := read(ctx, lab, "{.spec.externalTrafficPolicy} {.spec.ports[0].nodePort}", a.service()...)
+	if err != nil {
+		return err
+	}
+	policy, port, _ := strings.Cut(out, " ")
+	if policy != "Local" {
+		return errors.New("the policy is not Local")
+	}
+	reach := func(node string) error {
+		ip, err := read(ctx, lab, `{.status.addresses[?(@.type=="InternalIP")].address}`, "node", node)
+		if err != nil {
+			return err
+		}
+		return connect(ctx, lab, ControlPlane, ip, port)
+	}
+	switch err := reach(first(lab)); {
+	case errors.Is(err, ErrNoShell):
+		return nil // from inside nothing is to be seen
+	case err != nil:
+		return err
+	case reach(last(lab)) == nil:
+		return errStillWorks
+	}
+	return nil
 }
