@@ -30,6 +30,7 @@ test: deps ## every test that this machine can run
 	go test -race $(UNITS)
 	go test -race -timeout 30m ./test/...
 	go test -C test/lab -race -p 1 -timeout 30m . ./cluster ./faults ./internal/... ./cmd/...
+	$(MAKE) --no-print-directory e2e KUBECONFIG=
 
 integration: ## the tests against a real API server, built by test/lab
 	go test -race -timeout 30m ./test/...
@@ -37,8 +38,8 @@ integration: ## the tests against a real API server, built by test/lab
 # -v shows what is skipped, and why. A cluster of yours is broken only where its kubeconfig
 # stands on the command line; the environment's does not count.
 e2e: deps ## real two-node clusters: every fault named, cured and undone; KUBECONFIG=FILE: yours
-	E2E_KUBECONFIG='$(if $(filter command,$(firstword $(origin KUBECONFIG))),$(KUBECONFIG))' E2E_LABS=2 E2E_RESULTS=$(CURDIR)/bin/e2e.json \
-	  go test -C test/lab -p 1 -count=1 -timeout 60m -v ./e2e ./study | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
+	E2E_KUBECONFIG='$(if $(filter command,$(firstword $(origin KUBECONFIG))),$(KUBECONFIG))' E2E_LABS=4 E2E_RESULTS=$(CURDIR)/bin/e2e.json \
+	  go test -C test/lab -race -p 1 -count=1 -timeout 60m -v ./e2e ./study | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
 
 docs: ## generated pages; docs/LAB.md from the results of the last make e2e
 	go run ./hack/docs
