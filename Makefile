@@ -38,6 +38,7 @@ integration: ## the tests against a real API server, built by test/lab
 # -v shows what is skipped, and why. A cluster of yours is broken only where its kubeconfig
 # stands on the command line; the environment's does not count.
 e2e: deps ## real two-node clusters: every fault named, cured and undone; KUBECONFIG=FILE: yours
+	@mkdir -p bin
 	E2E_KUBECONFIG='$(if $(filter command,$(firstword $(origin KUBECONFIG))),$(KUBECONFIG))' E2E_LABS=4 E2E_RESULTS=$(CURDIR)/bin/e2e.json \
 	  go test -C test/lab -race -p 1 -count=1 -timeout 60m -v ./e2e ./study | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
 
