@@ -230,7 +230,7 @@ func TestTakingBackFails(t *testing.T) {
 	same(t, "texts", []string{"new breakfast", "new lunch", "old dinner"}, texts(s, objects))
 	same(t, "entry", []apply.State{apply.Pending}, s.entries(t))
 
-	s.before = nil
+	s.behave()
 	list, err := a.Journal.List(t.Context())
 	if err != nil {
 		t.Fatal(err)

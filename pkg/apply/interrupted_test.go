@@ -59,7 +59,7 @@ func TestUnansweredWriteStaysPending(t *testing.T) {
 			}
 			same(t, "entry", []apply.State{apply.Pending}, s.entries(t))
 
-			s.before, s.after = nil, nil
+			s.behave()
 			list, err := a.Journal.List(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -62,9 +62,9 @@ type Repair struct {
 // Open tells whether the repair stands and can be taken back.
 func (r *Repair) Open() bool { return r.State == Applied || r.State == Cured || r.State == Pending }
 
-// newID makes an id that sorts by time: 20261125-031500-1f3a.
+// newID makes an id that sorts by time: 20261125-031500-1f3a9c04.
 func newID(now time.Time) string {
-	var tail [2]byte
+	var tail [4]byte
 	_, _ = rand.Read(tail[:]) // never fails (crypto/rand since Go 1.24)
 	return now.UTC().Format("20060102-150405") + "-" + hex.EncodeToString(tail[:])
 }

@@ -54,7 +54,7 @@ func TestJournalPlaces(t *testing.T) {
 	write(t, j, third)
 	s.before = on("POST journal", refusal(http.StatusNotFound, metav1.StatusReasonNotFound)) // no such namespace
 	write(t, j, first)
-	s.before = nil
+	s.behave()
 
 	file := func(id string) string { return filepath.Join(j.Dir, id+".json") }
 	list, err := j.List(t.Context())

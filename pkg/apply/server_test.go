@@ -144,6 +144,13 @@ func (s *server) entries(t *testing.T) []apply.State {
 	return out
 }
 
+// behave takes the hooks away; a request that was cut may still be under way.
+func (s *server) behave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after = nil, nil
+}
+
 func (s *server) writes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,8 +159,11 @@ func (s *server) writes() []string {
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	line := r.Method + " " + lineOf(r.URL.Path)
-	if s.before != nil {
-		if status := s.before(line); status != nil {
+	s.mu.Lock()
+	before, after := s.before, s.after
+	s.mu.Unlock()
+	if before != nil {
+		if status := before(line); status != nil {
 			answer(w, int(status.Code), status)
 			return
 		}
@@ -175,8 +185,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, int(err.ErrStatus.Code), &err.ErrStatus)
 		return
 	}
-	if s.after != nil {
-		s.after(line)
+	if after != nil {
+		after(line)
 	}
 	answer(w, http.StatusOK, out)
 }

@@ -187,7 +187,7 @@ func TestUndoOfNeverWritten(t *testing.T) {
 	if _, err := a.Apply(t.Context(), plan(fixes.Change{After: made}, fixes.Change{Before: doomed}, change(kept, "new lunch"))); err == nil {
 		t.Fatal("no error")
 	}
-	s.before = nil
+	s.behave()
 	r := only(t, a)
 	previews, err := a.PreviewUndo(t.Context(), r)
 	if err != nil {
