@@ -29,8 +29,8 @@ func SystemNamespaces() []string {
 
 // DNSServices returns the Services that clients' resolvers point at: those of the
 // system namespaces that are labelled as cluster DNS, or that listen for DNS at the
-// address which a kubelet hands out. The upstream Service of NodeLocal DNSCache carries the same label
-// and is left out, as are headless ones.
+// address which a kubelet hands out. The upstream Service of NodeLocal DNSCache carries
+// the same label and is left out, as are headless ones.
 func (s *Snapshot) DNSServices() []*corev1.Service {
 	given := s.clusterDNS()
 	var out []*corev1.Service

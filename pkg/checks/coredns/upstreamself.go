@@ -17,8 +17,8 @@ var UpstreamSelf = &checks.Check{
 	Title:    "The Corefile forwards to no address of CoreDNS itself",
 	Severity: checks.Error,
 	URL:      "https://coredns.io/plugins/forward/",
-	Needs:    []*facts.Source{facts.Pods, facts.ConfigMaps},
-	MayUse:   []*facts.Source{facts.Services, facts.Configz},
+	Needs:    []*facts.Source{facts.Pods, facts.ConfigMaps, facts.Services},
+	MayUse:   []*facts.Source{facts.Configz},
 	Explains: []*checks.Check{Loop},
 	ByHand:   []string{"kubectl -n kube-system get configmap coredns -o yaml", "kubectl -n kube-system get service kube-dns"},
 	Run:      findUpstreamSelf,
@@ -43,62 +43,46 @@ func findUpstreamSelf(s *facts.Snapshot) []checks.Finding {
 			out[i].Places = append(out[i].Places, v.pod.Ref())
 			continue
 		}
-		if f, found := leadsBack(s, v.pod, text); found {
-			f.Subject, f.Places = configRef(cm), []facts.Ref{v.pod.Ref()}
-			for i := range f.Evidence {
-				if f.Evidence[i].From == "" {
-					f.Evidence[i].From = configRef(cm).String() + ", Corefile"
-				}
-			}
+		if f, found := leadsBack(s, v.pod, configRef(cm), text); found {
 			out = append(out, f)
 		}
 	}
 	return out
 }
 
-// leadsBack returns what is wrong with a Corefile, the evidence in it still without
-// the ConfigMap's name.
-func leadsBack(s *facts.Snapshot, p *facts.Pod, text string) (f checks.Finding, found bool) {
+// leadsBack returns what is wrong with the Corefile that a pod runs with.
+func leadsBack(s *facts.Snapshot, p *facts.Pod, configMap facts.Ref, text string) (f checks.Finding, found bool) {
 	file, err := corefile.Parse(text)
 	if err != nil {
 		return f, false // another check's matter
 	}
+	f = checks.Finding{Subject: configMap, Places: []facts.Ref{p.Ref()},
+		Remedy: "Let it forward to DNS servers outside the cluster: kubectl netdoctor fix coredns-upstream-self --upstream IP."}
+	own := OwnAddresses(s, p)
 	for _, b := range file.Blocks {
 		for _, d := range slices.Concat(b.Find("forward"), b.Find("proxy")) {
 			forward, _ := d.Forward()
 			for _, to := range forward.To {
-				who := whoAnswers(s, p, b, to)
-				if who == "" {
+				who := own[to.Addr.Unmap()]
+				switch {
+				case b.Hears(to) && !p.HostNetwork: // on the host's network it is the node's own resolver
+					who = "the pod itself"
+				case who == "" || to.Port != "53":
 					continue
 				}
 				if !found {
 					found = true
 					f.Message = fmt.Sprintf("forwards zone %q back to CoreDNS: %s is %s", strings.Join(b.Zones(), " "), to.Text, who)
-					f.Remedy = "Let it forward to DNS servers outside the cluster: kubectl netdoctor fix coredns-upstream-self --upstream IP."
 				}
-				f.Evidence = append(f.Evidence, checks.Quote("", fmt.Sprintf("line %d: %s %s", d.Line, d.Name, strings.Join(d.Args, " "))))
-				if strings.HasPrefix(who, "Service ") {
-					f.Evidence = append(f.Evidence, checks.Quote(who, "clusterIP: "+to.Addr.String()))
+				line := fmt.Sprintf("line %d: %s %s", d.Line, d.Name, strings.Join(d.Args, " "))
+				f.Evidence = append(f.Evidence, checks.Quote(configMap.String()+", Corefile", line))
+				if own[to.Addr.Unmap()] != "" {
+					f.Evidence = append(f.Evidence, checks.Quote(who, "its address is "+to.Addr.String()))
 				}
 			}
 		}
 	}
 	return f, found
-}
-
-// whoAnswers says which address of CoreDNS a target is, or "". On the host's network a
-// loopback address is the node's own resolver.
-func whoAnswers(s *facts.Snapshot, p *facts.Pod, b *corefile.Block, to corefile.Upstream) string {
-	if to.Kind != corefile.UpstreamAddress {
-		return ""
-	}
-	if b.Hears(to) && !p.HostNetwork {
-		return "the pod itself"
-	}
-	if to.Port != "53" {
-		return ""
-	}
-	return OwnAddresses(s, p)[to.Addr.Unmap()]
 }
 
 // OwnAddresses returns the addresses at which clients of the cluster reach the DNS
