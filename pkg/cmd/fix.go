@@ -131,7 +131,7 @@ func (o *fixCommand) list(look apply.Look) error {
 			for _, fix := range fixes.For(r.Check) {
 				any = true
 				fmt.Fprintf(o.env.Out, "%s %s\n  kubectl netdoctor fix %s --with %s --dry-run\n  %s\n",
-					f.Subject, report.Clean(f.Message), r.Check.ID, fix.ID, fix.Title)
+					report.Clean(f.Subject.String()), report.Clean(f.Message), r.Check.ID, fix.ID, fix.Title)
 			}
 		}
 	}

@@ -109,7 +109,8 @@ func (o *fixCommand) export(plan fixes.Plan) error {
 				return err
 			}
 			ref := c.Ref()
-			fmt.Fprintf(o.env.Out, "# kubectl patch %s %s -n %s --type=json --patch-file=FILE\n%s\n", strings.ToLower(ref.Kind), ref.Name, ref.Namespace, data)
+			command := fmt.Sprintf("kubectl patch %s %s -n %s --type=json --patch-file=FILE", strings.ToLower(ref.Kind), ref.Name, ref.Namespace)
+			fmt.Fprintf(o.env.Out, "# %s\n%s\n", report.Clean(command), report.EscapeJSON(data))
 		default:
 			if c.After == nil {
 				continue

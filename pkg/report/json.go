@@ -133,13 +133,17 @@ func writeYAML(w io.Writer, r Report) error {
 	return err
 }
 
-// marshal writes what Clean would replace as JSON escapes, which mean the same: a
-// program reads what was there, and a terminal shows it without acting on it.
 func marshal(r Report) ([]byte, error) {
 	data, err := json.MarshalIndent(newDocument(r), "", "  ")
 	if err != nil {
 		return nil, err
 	}
+	return EscapeJSON(data), nil
+}
+
+// EscapeJSON writes what Clean would replace as JSON escapes, which mean the same: a
+// program reads what was there, and a terminal shows it without acting on it.
+func EscapeJSON(data []byte) []byte {
 	var out []byte
 	for _, c := range string(data) {
 		if c != '\n' && visible(c) != c {
@@ -148,5 +152,5 @@ func marshal(r Report) ([]byte, error) {
 			out = utf8.AppendRune(out, c)
 		}
 	}
-	return out, nil
+	return out
 }

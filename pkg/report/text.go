@@ -161,53 +161,6 @@ func sentence(n *cause.Node) string {
 	return Clean(subject + " " + n.Message)
 }
 
-// unknown tells what could not be looked at and which checks wanted to. A check that
-// found something may not have seen everything, either.
-func (p *printer) unknown(r Report) {
-	byReason := map[string][]string{}
-	var reasons []string
-	forbidden := false
-	for _, res := range r.Results {
-		id := res.Check.ID
-		switch {
-		case res.Status == checks.Failed && res.Reason != "":
-			id += " (in part)"
-		case res.Status != checks.Unknown:
-			continue
-		}
-		gaps := res.Gaps
-		if len(gaps) == 0 {
-			gaps = []string{res.Reason}
-		}
-		for _, gap := range gaps {
-			if byReason[gap] == nil {
-				reasons = append(reasons, gap)
-			}
-			byReason[gap] = append(byReason[gap], id)
-			forbidden = forbidden || strings.Contains(gap, ": forbidden: ")
-		}
-	}
-	if len(reasons) == 0 {
-		return
-	}
-	p.line(0, fmt.Sprintf("%s Not known, because it could not be looked at:", p.paint(color.FgYellow, "?")))
-	shown := reasons
-	if !p.style.Wide && len(shown) > shownUnknown {
-		shown = shown[:shownUnknown]
-	}
-	for _, reason := range shown {
-		p.wrapped(2, "", "%s", Clean(reason))
-		p.wrapped(4, "", p.paint(color.Faint, "%s"), "so unknown: "+strings.Join(byReason[reason], ", "))
-	}
-	if more := len(reasons) - len(shown); more > 0 {
-		p.line(2, fmt.Sprintf("and %d more (-o wide)", more))
-	}
-	if forbidden {
-		p.line(2, "`kubectl netdoctor rbac` prints the rights that looking takes.")
-	}
-	p.blank()
-}
-
 func (p *printer) verdict(r Report) string {
 	counts := []string{plural(Count(r.Results, checks.OK), "check") + " ok"}
 	if n := Count(r.Results, checks.Unknown); n > 0 {
