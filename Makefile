@@ -8,6 +8,8 @@ GOLANGCI_VERSION := v2.15.0
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/netdoctor-tools/golangci-$(GOLANGCI_VERSION)
 VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.1.0)
 
+# TELL leaves of go test -v what somebody has to hear: what failed, and what was skipped and why.
+TELL := grep -vE '^ *(=== (RUN|PAUSE|CONT|NAME)|--- PASS|PASS$$)'
 UNITS := ./pkg/... ./cmd/... ./hack/...
 
 .PHONY: build demo unit test integration e2e docs lint verify dist bench clean help
@@ -29,17 +31,17 @@ unit: ## the fast loop: tests that need no cluster, without the slow ones
 test: deps ## every test that this machine can run
 	go test -race $(UNITS)
 	go test -race -timeout 30m ./test/...
-	go test -C test/lab -race -p 1 -timeout 30m . ./cluster ./faults ./internal/... ./cmd/...
+	go test -C test/lab -race -p 1 -timeout 30m -v . ./cluster ./faults ./internal/... ./cmd/... | $(TELL)
 
 integration: ## the tests against a real API server, built by test/lab
 	go test -race -timeout 30m ./test/...
 
-# -v shows what is skipped, and why. A cluster of yours is broken only where its kubeconfig
+# A cluster of yours is broken only where its kubeconfig
 # stands on the command line; the environment's does not count.
 e2e: deps ## real two-node clusters: every fault named, cured and undone; KUBECONFIG=FILE: yours
 	@mkdir -p bin
 	E2E_KUBECONFIG='$(if $(filter command,$(firstword $(origin KUBECONFIG))),$(KUBECONFIG))' E2E_LABS=4 E2E_RESULTS=$(CURDIR)/bin/e2e.json \
-	  go test -C test/lab -race -p 1 -count=1 -timeout 60m -v ./e2e ./study | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
+	  go test -C test/lab -race -p 1 -count=1 -timeout 60m -v ./e2e ./study | $(TELL)
 
 docs: ## generated pages; docs/LAB.md from the results of the last make e2e
 	go run ./hack/docs
