@@ -115,8 +115,12 @@ func (o *fixCommand) export(plan fixes.Plan) error {
 			if c.After == nil {
 				continue
 			}
-			data, err := yaml.Marshal(apply.Bare(c.After).Object)
+			data, err := json.Marshal(apply.Bare(c.After).Object)
 			if err != nil {
+				return err
+			}
+			// The YAML library refuses control characters that JSON may hold unescaped.
+			if data, err = yaml.JSONToYAML(report.EscapeJSON(data)); err != nil {
 				return err
 			}
 			fmt.Fprintf(o.env.Out, "---\n%s", data)
