@@ -303,7 +303,7 @@ func BenchmarkRoots(b *testing.B) {
 		down = append(down, about("Node/"+name, "is dead"))
 	}
 	for i := range pods {
-		p := &facts.Pod{Namespace: "mass", Name: fmt.Sprintf("p%d", i), Node: fmt.Sprintf("n%d", i%nodes)}
+		p := pod("mass", fmt.Sprintf("p%d", i), fmt.Sprintf("n%d", i%nodes), facts.Template{})
 		objects = append(objects, p)
 		waiting = append(waiting, about(p.Ref().Path(), "is not Ready"))
 	}

@@ -40,6 +40,10 @@ func service(namespace, name string, selector map[string]string) *corev1.Service
 	return &corev1.Service{ObjectMeta: meta(namespace, name), Spec: corev1.ServiceSpec{Selector: selector}}
 }
 
+func pod(namespace, name, node string, of facts.Template) *facts.Pod {
+	return &facts.Pod{Namespace: namespace, Name: name, Node: node, Template: &of}
+}
+
 // village is a cluster with one of each relation that a cause can reach a symptom by.
 func village(t testing.TB, ready corev1.ConditionStatus) *facts.Snapshot {
 	t.Helper()
@@ -52,12 +56,12 @@ func village(t testing.TB, ready corev1.ConditionStatus) *facts.Snapshot {
 	slice.Labels = map[string]string{discoveryv1.LabelServiceName: "bare"}
 	return built(t,
 		node("oak", ready), node("elm", ready),
-		&facts.Pod{Namespace: "web", Name: "front-1", Node: "oak", Labels: front, ServiceAccount: "server", ConfigMaps: []string{"settings"},
-			Owner: facts.Ref{Kind: "Deployment", Namespace: "web", Name: "front"}},
-		&facts.Pod{Namespace: "web", Name: "front-2", Node: "elm"},
-		&facts.Pod{Namespace: "web", Name: "homeless"},
-		&facts.Pod{Namespace: "trial", Name: "front-1", Node: "elm", Labels: front},
-		&facts.Pod{Namespace: "kube-system", Name: "dns-1", Node: "oak", Labels: dns, ServiceAccount: "dns"},
+		pod("web", "front-1", "oak", facts.Template{Labels: front, ServiceAccount: "server", ConfigMaps: []string{"settings"},
+			Owner: facts.Ref{Kind: "Deployment", Namespace: "web", Name: "front"}}),
+		pod("web", "front-2", "elm", facts.Template{}),
+		pod("web", "homeless", "", facts.Template{}),
+		pod("trial", "front-1", "elm", facts.Template{Labels: front}),
+		pod("kube-system", "dns-1", "oak", facts.Template{Labels: dns, ServiceAccount: "dns"}),
 		service("web", "front", front), service("web", "bare", nil), slice, kubeDNS,
 		&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "dns-reads"), RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "dns-reader"},
 			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "kube-system", Name: "dns"}}},

@@ -36,8 +36,8 @@ func newWorld(t *testing.T, seed uint64) world {
 		subjects = append(subjects, facts.NodeRef(fmt.Sprintf("n%d", i)))
 	}
 	for i := range 5 {
-		p := &facts.Pod{Namespace: "w", Name: fmt.Sprintf("p%d", i), Node: fmt.Sprintf("n%d", random.IntN(3)),
-			Labels: map[string]string{"set": fmt.Sprint(random.IntN(2))}}
+		p := pod("w", fmt.Sprintf("p%d", i), fmt.Sprintf("n%d", random.IntN(3)),
+			facts.Template{Labels: map[string]string{"set": fmt.Sprint(random.IntN(2))}})
 		objects, subjects = append(objects, p), append(subjects, p.Ref())
 	}
 	for i := range 2 {

@@ -127,12 +127,23 @@ func sourcesFor(list []*checks.Check, all bool) []*facts.Source {
 		}
 	}
 	if need[facts.PodLogs] || need[facts.Proxy] || need[facts.ConfigMaps] {
-		need[facts.Pods] = true
+		need[facts.SystemPods] = true
 	}
 	if need[facts.Configz] {
 		need[facts.Nodes] = true
 	}
-	return slices.DeleteFunc(facts.Sources(), func(src *facts.Source) bool { return !need[src] })
+	var out []*facts.Source
+	for _, src := range facts.Sources() {
+		for part := range need {
+			if part.Whole == src && !need[src] {
+				out = append(out, part)
+			}
+		}
+		if need[src] {
+			out = append(out, src)
+		}
+	}
+	return out
 }
 
 // eachWrite bounds a single request of a repair; --request-timeout sets another bound.

@@ -19,54 +19,137 @@ import (
 
 // Builder collects facts and makes a Snapshot of them. It is not safe for concurrent
 // use.
-type Builder struct{ s *Snapshot }
+type Builder struct {
+	s    *Snapshot
+	pool *pool
+}
 
 // NewBuilder starts a snapshot taken at this moment and this depth.
 func NewBuilder(taken time.Time, server string, depth Depth) *Builder {
-	return &Builder{s: &Snapshot{
+	return &Builder{pool: newPool(), s: &Snapshot{
 		Taken: taken, Server: server, Depth: depth,
 		Logs: map[string]Log{}, Proxy: map[string]string{}, Gaps: map[string]string{},
 		Configz: map[string]*kubeletv1beta1.KubeletConfiguration{}, Files: map[string]map[string]string{},
 	}}
 }
 
-// Add takes an API object over; the caller must not change it afterwards. Pods are
-// kept in their compact form, everything else without managedFields.
-func (b *Builder) Add(obj any) error {
-	if m, ok := obj.(metav1.Object); ok {
-		m.SetManagedFields(nil)
-	}
+// Add takes an API object over; the caller must not change it afterwards, with one
+// exception: see Batch.Add. Only what checks read is kept.
+func (b *Builder) Add(obj any) error { return add(b.s, b.pool, obj) }
+
+// Merge takes over what a batch holds.
+func (b *Builder) Merge(batch *Batch) {
+	s := &batch.s
+	b.s.Pods = append(b.s.Pods, s.Pods...)
+	b.s.Nodes = append(b.s.Nodes, s.Nodes...)
+	b.s.Namespaces = append(b.s.Namespaces, s.Namespaces...)
+	b.s.Services = append(b.s.Services, s.Services...)
+	b.s.EndpointSlices = append(b.s.EndpointSlices, s.EndpointSlices...)
+	b.s.ConfigMaps = append(b.s.ConfigMaps, s.ConfigMaps...)
+	b.s.Events = append(b.s.Events, s.Events...)
+	b.s.Deployments = append(b.s.Deployments, s.Deployments...)
+	b.s.DaemonSets = append(b.s.DaemonSets, s.DaemonSets...)
+	b.s.ServiceAccounts = append(b.s.ServiceAccounts, s.ServiceAccounts...)
+	b.s.ClusterRoles = append(b.s.ClusterRoles, s.ClusterRoles...)
+	b.s.ClusterRoleBindings = append(b.s.ClusterRoleBindings, s.ClusterRoleBindings...)
+}
+
+// Batch collects the objects of one list while it arrives, until it is known whether
+// the list is whole. It is not safe for concurrent use; several batches are.
+type Batch struct {
+	s    Snapshot
+	pool *pool
+}
+
+// NewBatch returns an empty batch.
+func NewBatch() *Batch { return &Batch{pool: newPool()} }
+
+// Add takes an object over, as Builder.Add does. Of a Pod, an EndpointSlice or an Event
+// only values are kept: the caller may Reset it and decode the next one into it.
+func (b *Batch) Add(obj any) error { return add(&b.s, b.pool, obj) }
+
+func add(s *Snapshot, p *pool, obj any) error {
 	switch o := obj.(type) {
 	case *corev1.Pod:
-		b.s.Pods = append(b.s.Pods, Compact(o))
-	case *Pod:
-		b.s.Pods = append(b.s.Pods, o)
-	case *corev1.Node:
-		b.s.Nodes = append(b.s.Nodes, o)
-	case *corev1.Namespace:
-		b.s.Namespaces = append(b.s.Namespaces, o)
-	case *corev1.Service:
-		b.s.Services = append(b.s.Services, o)
+		s.Pods = append(s.Pods, p.pod(o))
 	case *discoveryv1.EndpointSlice:
-		b.s.EndpointSlices = append(b.s.EndpointSlices, o)
-	case *corev1.ConfigMap:
-		b.s.ConfigMaps = append(b.s.ConfigMaps, o)
+		s.EndpointSlices = append(s.EndpointSlices, p.endpointSlice(o))
 	case *corev1.Event:
-		b.s.Events = append(b.s.Events, o)
+		s.Events = append(s.Events, p.event(o))
+	case *Pod:
+		s.Pods = append(s.Pods, o)
+	default:
+		return addWhole(s, obj)
+	}
+	return nil
+}
+
+// addWhole takes objects that keep their API form, without what no check reads.
+func addWhole(s *Snapshot, obj any) error {
+	if m, ok := obj.(metav1.Object); ok {
+		trim(m)
+	}
+	switch o := obj.(type) {
+	case *corev1.Node:
+		s.Nodes = append(s.Nodes, o)
+	case *corev1.Namespace:
+		s.Namespaces = append(s.Namespaces, o)
+	case *corev1.Service:
+		s.Services = append(s.Services, o)
+	case *corev1.ConfigMap:
+		s.ConfigMaps = append(s.ConfigMaps, o)
 	case *appsv1.Deployment:
-		b.s.Deployments = append(b.s.Deployments, o)
+		s.Deployments = append(s.Deployments, o)
 	case *appsv1.DaemonSet:
-		b.s.DaemonSets = append(b.s.DaemonSets, o)
+		s.DaemonSets = append(s.DaemonSets, o)
 	case *corev1.ServiceAccount:
-		b.s.ServiceAccounts = append(b.s.ServiceAccounts, o)
+		s.ServiceAccounts = append(s.ServiceAccounts, o)
 	case *rbacv1.ClusterRole:
-		b.s.ClusterRoles = append(b.s.ClusterRoles, o)
+		s.ClusterRoles = append(s.ClusterRoles, o)
 	case *rbacv1.ClusterRoleBinding:
-		b.s.ClusterRoleBindings = append(b.s.ClusterRoleBindings, o)
+		s.ClusterRoleBindings = append(s.ClusterRoleBindings, o)
 	default:
 		return fmt.Errorf("no source holds objects of type %T", obj)
 	}
 	return nil
+}
+
+// partMark is the annotation of an object of which so much was taken that it must not be
+// written back.
+const partMark = "netdoctor/read-in-part"
+
+// InPart tells whether an object of a snapshot lacks parts of what the cluster holds, so
+// that it must not be written back.
+func InPart(obj metav1.Object) bool {
+	_, found := obj.GetAnnotations()[partMark]
+	return found
+}
+
+// trim takes from an object what no check reads and what is large: of a node the list of
+// its images alone is half.
+func trim(obj metav1.Object) {
+	obj.SetManagedFields(nil)
+	switch o := obj.(type) {
+	case *corev1.Node:
+		delete(o.Annotations, lastApplied)
+		o.Status.Images, o.Status.VolumesInUse, o.Status.VolumesAttached = nil, nil, nil
+		o.Status.Capacity, o.Status.Allocatable = nil, nil
+	case *appsv1.Deployment:
+		if !SystemNamespace(o.Namespace) {
+			o.Annotations = map[string]string{partMark: ""}
+			trimTemplate(&o.Spec.Template.Spec)
+		}
+	}
+}
+
+// trimTemplate leaves of an application's pods what its containers are and listen on.
+func trimTemplate(spec *corev1.PodSpec) {
+	kept := make([]corev1.Container, len(spec.Containers))
+	for i := range spec.Containers {
+		c := &spec.Containers[i]
+		kept[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports}
+	}
+	*spec = corev1.PodSpec{Containers: kept, ServiceAccountName: spec.ServiceAccountName, HostNetwork: spec.HostNetwork, DNSPolicy: spec.DNSPolicy}
 }
 
 // New returns an empty API object of a source, ready to be decoded into, or nil for a
@@ -136,11 +219,30 @@ func (b *Builder) Gap(src *Source, part, why string) {
 	b.s.Gaps[key] = cmp.Or(why, noReason)
 }
 
+// SystemOnly records that of a source only the part in the system namespaces was read.
+func (b *Builder) SystemOnly(part *Source) {
+	if b.s.SystemOnly == nil {
+		b.s.SystemOnly = map[string]bool{}
+	}
+	b.s.SystemOnly[part.Name] = true
+	b.Gap(part, "", "not asked for outside the system namespaces")
+}
+
+// Forget takes back what was read of a source, so that it can be read anew.
+func (b *Builder) Forget(src *Source) {
+	b.s.drop(src.All())
+	delete(b.s.Gaps, src.Name)
+	delete(b.s.SystemOnly, src.Name)
+}
+
 // Interim returns the snapshot as it stands, indexed, so that a gatherer can decide
 // what to read next. The builder goes on, and what it records by key from then on does
 // not reach this copy.
 func (b *Builder) Interim() *Snapshot {
 	s := *b.s
+	s.Pods = slices.Clone(s.Pods)
+	sortPods(s.Pods)
+	s.SystemOnly = maps.Clone(s.SystemOnly)
 	s.Gaps, s.Logs, s.Proxy, s.Configz = maps.Clone(s.Gaps), maps.Clone(s.Logs), maps.Clone(s.Proxy), maps.Clone(s.Configz)
 	s.index = newIndex(&s)
 	return &s
@@ -153,13 +255,13 @@ func (b *Builder) Scope(namespace string) { b.s.Scope = namespace }
 // order they came, and returns it. The builder is spent.
 func (b *Builder) Build() *Snapshot {
 	s := b.s
-	slices.SortFunc(s.Pods, func(x, y *Pod) int { return x.Ref().Compare(y.Ref()) })
+	sortPods(s.Pods)
+	sortCompact(s.EndpointSlices)
+	sortCompact(s.Events)
 	sortObjects(s.Nodes)
 	sortObjects(s.Namespaces)
 	sortObjects(s.Services)
-	sortObjects(s.EndpointSlices)
 	sortObjects(s.ConfigMaps)
-	sortObjects(s.Events)
 	sortObjects(s.Deployments)
 	sortObjects(s.DaemonSets)
 	sortObjects(s.ServiceAccounts)
@@ -168,6 +270,10 @@ func (b *Builder) Build() *Snapshot {
 	s.index = newIndex(s)
 	b.s = nil
 	return s
+}
+
+func sortCompact[T interface{ Ref() Ref }](list []T) {
+	slices.SortFunc(list, func(x, y T) int { return x.Ref().Compare(y.Ref()) })
 }
 
 func sortObjects[T metav1.Object](list []T) {

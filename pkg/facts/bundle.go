@@ -12,6 +12,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/wire"
 )
 
 // BundleVersion is the version of the bundle format that this package writes, and the
@@ -144,7 +146,8 @@ func (r *reader) addList(src *Source, namespace []string, body io.Reader) error 
 		}
 		r.lists[ns][src] = true
 	}
-	return decodeList(body, func(raw json.RawMessage) error { return r.addItem(src, raw) })
+	_, err := wire.JSON(body, func(raw []byte) error { return r.addItem(src, raw) })
+	return err
 }
 
 // addItem takes one object. The kind may be left out, as typed lists do.

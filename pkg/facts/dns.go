@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // dnsLabel is what every usual installation of cluster DNS carries: kubeadm, kube-up,
@@ -26,6 +27,21 @@ func SystemNamespaces() []string {
 	return []string{"kube-system", "kube-flannel", "calico-system", "tigera-operator", "calico-apiserver",
 		"cilium", "openshift-dns", "openshift-ovn-kubernetes", "ovn-kubernetes", "kube-router", "antrea-system", "weave"}
 }
+
+// PartNamespaces lists the namespaces that a part of a source comes from: the system
+// namespaces; of Services also default, where that of the API server stands, whose
+// address tells the range of all.
+func PartNamespaces(part *Source) []string {
+	if part.Whole == Services {
+		return append(SystemNamespaces(), metav1.NamespaceDefault)
+	}
+	return SystemNamespaces()
+}
+
+// PartsSuffice tells whether the parts of sources that lie in the system namespaces hold
+// what they are read for: a DNS server. Where it runs elsewhere, or nowhere, only all
+// namespaces tell.
+func (s *Snapshot) PartsSuffice() bool { return len(s.DNSPods()) > 0 }
 
 // DNSServices returns the Services that clients' resolvers point at: those of the
 // system namespaces that are labelled as cluster DNS, or that listen for DNS at the

@@ -6,9 +6,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// EventTime returns when an event was last seen; events of the newer API carry it in
+// Event is an event in the compact form that checks read.
+type Event struct {
+	Namespace, Name string
+
+	About                 Ref
+	Type, Reason, Message string
+	Seen                  time.Time // when it was last seen
+}
+
+// Ref names the event itself.
+func (e *Event) Ref() Ref { return Ref{Kind: "Event", Namespace: e.Namespace, Name: e.Name} }
+
+// eventTime returns when an event was last seen; events of the newer API carry it in
 // their series or eventTime.
-func EventTime(e *corev1.Event) time.Time {
+func eventTime(e *corev1.Event) time.Time {
 	switch {
 	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
 		return e.Series.LastObservedTime.Time
@@ -21,16 +33,4 @@ func EventTime(e *corev1.Event) time.Time {
 }
 
 // LastWarning returns the newest Warning event about an object, or nil.
-func (s *Snapshot) LastWarning(r Ref) *corev1.Event {
-	var last *corev1.Event
-	for _, e := range s.Events {
-		o := e.InvolvedObject
-		if e.Type != corev1.EventTypeWarning || o.Kind != r.Kind || o.Namespace != r.Namespace || o.Name != r.Name {
-			continue
-		}
-		if last == nil || EventTime(e).After(EventTime(last)) {
-			last = e
-		}
-	}
-	return last
-}
+func (s *Snapshot) LastWarning(r Ref) *Event { return s.index.warnings[r] }

@@ -54,13 +54,30 @@ type Source struct {
 	Version    string
 	Kind       string
 	Namespaced bool
+
+	// Whole is set for the part of a source that lies in the system namespaces: it is the
+	// source that this is a part of. Where the whole was read, so was the part.
+	Whole *Source
 }
 
 // Object tells whether the source consists of API objects.
 func (s *Source) Object() bool { return s.Kind != "" }
 
-// String returns the source's name.
-func (s *Source) String() string { return s.Name }
+// String returns the source's name, and for a part which.
+func (s *Source) String() string {
+	if s.Whole != nil {
+		return s.Name + " of system namespaces"
+	}
+	return s.Name
+}
+
+// All returns the source that this one is a part of, or itself.
+func (s *Source) All() *Source {
+	if s.Whole != nil {
+		return s.Whole
+	}
+	return s
+}
 
 // The sources that a Snapshot can hold.
 var (
@@ -83,7 +100,25 @@ var (
 	Files   = &Source{Name: "host", Depth: Host}    // files and command output of the nodes
 )
 
-// Sources lists every source, API objects first.
+// The parts of sources that lie in the system namespaces. A check that asks for no more
+// spares the API server the pods of all applications.
+var (
+	SystemPods            = system(Pods)
+	SystemServices        = system(Services)
+	SystemEndpointSlices  = system(EndpointSlices)
+	SystemEvents          = system(Events)
+	SystemDeployments     = system(Deployments)
+	SystemDaemonSets      = system(DaemonSets)
+	SystemServiceAccounts = system(ServiceAccounts)
+)
+
+func system(whole *Source) *Source {
+	part := *whole
+	part.Whole = whole
+	return &part
+}
+
+// Sources lists every source, API objects first, without the parts.
 func Sources() []*Source {
 	return []*Source{Nodes, Namespaces, Pods, Services, EndpointSlices, ConfigMaps, Events, Deployments,
 		DaemonSets, ServiceAccounts, ClusterRoles, ClusterRoleBindings, PodLogs, Proxy, Configz, Files}

@@ -84,7 +84,7 @@ func (r *reader) finishForeign() (*Snapshot, error) {
 		}
 	}
 	for _, e := range s.Events {
-		s.Taken = later(s.Taken, e.LastTimestamp.Time)
+		s.Taken = later(s.Taken, e.Seen)
 	}
 	return r.b.Build(), nil
 }

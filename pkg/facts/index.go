@@ -1,50 +1,59 @@
 package facts
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 )
+
+// name is a namespace and a name in it.
+type name struct{ namespace, name string }
 
 // index answers the questions that many checks ask, built once per snapshot.
 type index struct {
 	nodes      map[string]*corev1.Node
 	podsByNode map[string][]*Pod
-	podsByNS   map[string][]*Pod
-	pods       map[string]*Pod
-	podsByIP   map[string]*Pod
-	services   map[string]*corev1.Service
-	slices     map[string][]*discoveryv1.EndpointSlice
-	configMaps map[string]*corev1.ConfigMap
+	services   map[name]*corev1.Service
+	slices     map[name][]*EndpointSlice
+	configMaps map[name]*corev1.ConfigMap
+	warnings   map[Ref]*Event  // the newest about each object
 	logged     map[string]bool // "namespace/pod" with at least one container read
 }
 
+// newIndex expects the pods in order.
 func newIndex(s *Snapshot) index {
 	x := index{
-		nodes: map[string]*corev1.Node{}, podsByNode: map[string][]*Pod{}, podsByNS: map[string][]*Pod{},
-		pods: map[string]*Pod{}, podsByIP: map[string]*Pod{}, services: map[string]*corev1.Service{},
-		slices: map[string][]*discoveryv1.EndpointSlice{}, configMaps: map[string]*corev1.ConfigMap{}, logged: map[string]bool{},
+		nodes: make(map[string]*corev1.Node, len(s.Nodes)), podsByNode: make(map[string][]*Pod, len(s.Nodes)),
+		services: make(map[name]*corev1.Service, len(s.Services)), slices: make(map[name][]*EndpointSlice, len(s.Services)),
+		configMaps: map[name]*corev1.ConfigMap{}, warnings: map[Ref]*Event{}, logged: map[string]bool{},
 	}
 	for _, n := range s.Nodes {
 		x.nodes[n.Name] = n
 	}
 	for _, p := range s.Pods {
-		x.addPod(p)
+		if p.Node != "" {
+			x.podsByNode[p.Node] = append(x.podsByNode[p.Node], p)
+		}
 	}
 	for _, svc := range s.Services {
-		x.services[svc.Namespace+"/"+svc.Name] = svc
+		x.services[name{svc.Namespace, svc.Name}] = svc
 	}
 	for _, es := range s.EndpointSlices {
-		if name := es.Labels[discoveryv1.LabelServiceName]; name != "" {
-			key := es.Namespace + "/" + name
-			x.slices[key] = append(x.slices[key], es)
+		if es.Service != "" {
+			of := name{es.Namespace, es.Service}
+			x.slices[of] = append(x.slices[of], es)
 		}
 	}
 	for _, cm := range s.ConfigMaps {
-		x.configMaps[cm.Namespace+"/"+cm.Name] = cm
+		x.configMaps[name{cm.Namespace, cm.Name}] = cm
+	}
+	for _, e := range s.Events {
+		if e.Type == corev1.EventTypeWarning && (x.warnings[e.About] == nil || e.Seen.After(x.warnings[e.About].Seen)) {
+			x.warnings[e.About] = e
+		}
 	}
 	for key := range s.Logs {
 		x.logged[key[:strings.LastIndexByte(key, '/')]] = true
@@ -52,48 +61,50 @@ func newIndex(s *Snapshot) index {
 	return x
 }
 
-func (x *index) addPod(p *Pod) {
-	x.pods[p.Namespace+"/"+p.Name] = p
-	x.podsByNS[p.Namespace] = append(x.podsByNS[p.Namespace], p)
-	if p.Node != "" {
-		x.podsByNode[p.Node] = append(x.podsByNode[p.Node], p)
-	}
-	if p.HostNetwork || p.Finished() {
-		return // its address is the node's, or no longer its own
-	}
-	for _, ip := range p.IPs {
-		x.podsByIP[ip] = p
-	}
-}
-
 // Node returns the node of that name, or nil.
 func (s *Snapshot) Node(name string) *corev1.Node { return s.index.nodes[name] }
 
 // Pod returns a pod, or nil.
-func (s *Snapshot) Pod(namespace, name string) *Pod { return s.index.pods[namespace+"/"+name] }
+func (s *Snapshot) Pod(namespace, name string) *Pod {
+	i, found := slices.BinarySearchFunc(s.Pods, Ref{Namespace: namespace, Name: name}, comparePod)
+	if !found {
+		return nil
+	}
+	return s.Pods[i]
+}
 
 // PodsOn returns the pods bound to a node.
 func (s *Snapshot) PodsOn(node string) []*Pod { return s.index.podsByNode[node] }
 
-// PodsIn returns the pods of a namespace.
-func (s *Snapshot) PodsIn(namespace string) []*Pod { return s.index.podsByNS[namespace] }
-
-// PodByIP returns the running pod that has this address of its own, or nil.
-func (s *Snapshot) PodByIP(ip string) *Pod { return s.index.podsByIP[ip] }
-
-// Service returns a Service, or nil.
-func (s *Snapshot) Service(namespace, name string) *corev1.Service {
-	return s.index.services[namespace+"/"+name]
+// PodsIn returns the pods of a namespace. The caller must not change the list.
+func (s *Snapshot) PodsIn(namespace string) []*Pod {
+	from, _ := slices.BinarySearchFunc(s.Pods, Ref{Namespace: namespace}, comparePod)
+	n, _ := slices.BinarySearchFunc(s.Pods[from:], namespace, func(p *Pod, ns string) int {
+		if p.Namespace == ns {
+			return -1
+		}
+		return 1
+	})
+	return s.Pods[from : from+n : from+n]
 }
 
-// SlicesOf returns the EndpointSlices of a Service, whoever manages them.
-func (s *Snapshot) SlicesOf(svc *corev1.Service) []*discoveryv1.EndpointSlice {
-	return s.index.slices[svc.Namespace+"/"+svc.Name]
+// comparePod orders a pod by namespace and name, which is how Snapshot.Pods stand.
+func comparePod(p *Pod, to Ref) int {
+	return cmp.Or(strings.Compare(p.Namespace, to.Namespace), strings.Compare(p.Name, to.Name))
+}
+
+func sortPods(pods []*Pod) {
+	slices.SortFunc(pods, func(x, y *Pod) int { return comparePod(x, Ref{Namespace: y.Namespace, Name: y.Name}) })
+}
+
+// Service returns a Service, or nil.
+func (s *Snapshot) Service(namespace, of string) *corev1.Service {
+	return s.index.services[name{namespace, of}]
 }
 
 // ConfigMap returns a ConfigMap, or nil.
-func (s *Snapshot) ConfigMap(namespace, name string) *corev1.ConfigMap {
-	return s.index.configMaps[namespace+"/"+name]
+func (s *Snapshot) ConfigMap(namespace, of string) *corev1.ConfigMap {
+	return s.index.configMaps[name{namespace, of}]
 }
 
 // Deployment returns a Deployment, or nil.
@@ -128,18 +139,4 @@ func Matches(selector, labels map[string]string) bool {
 		}
 	}
 	return true
-}
-
-// ReadyEndpoints counts the endpoints of a Service that take traffic. A nil ready
-// condition means ready (k8s.io/api/discovery/v1, EndpointConditions).
-func (s *Snapshot) ReadyEndpoints(svc *corev1.Service) (ready, all int) {
-	for _, es := range s.SlicesOf(svc) {
-		for _, ep := range es.Endpoints {
-			all++
-			if ep.Conditions.Ready == nil || *ep.Conditions.Ready {
-				ready++
-			}
-		}
-	}
-	return ready, all
 }

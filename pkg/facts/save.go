@@ -19,6 +19,9 @@ import (
 // object itself.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
+// listStart opens each list of a bundle.
+const listStart = `{"kind":"List","apiVersion":"v1","items":[` + "\n"
+
 // Recorder collects API objects as they are read, for a bundle. It is not safe for
 // concurrent use.
 type Recorder struct {
@@ -52,13 +55,31 @@ func (r *Recorder) Record(src *Source, obj runtime.Object) error {
 	}
 	list := r.lists[name]
 	if list == nil {
-		list = bytes.NewBufferString(`{"kind":"List","apiVersion":"v1","items":[` + "\n")
+		list = bytes.NewBufferString(listStart)
 		r.lists[name] = list
 	} else {
 		list.WriteString(",\n")
 	}
 	list.Write(data)
 	return nil
+}
+
+// Merge takes over what another recorder holds. Either may be nil.
+func (r *Recorder) Merge(from *Recorder) {
+	if from == nil {
+		return
+	}
+	if r.lists == nil {
+		r.lists = map[string]*bytes.Buffer{}
+	}
+	for name, list := range from.lists {
+		if r.lists[name] == nil {
+			r.lists[name] = list
+			continue
+		}
+		r.lists[name].WriteString(",\n")
+		r.lists[name].Write(bytes.TrimPrefix(list.Bytes(), []byte(listStart)))
+	}
 }
 
 func redact(obj metav1.Object) {

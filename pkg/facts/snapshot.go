@@ -2,11 +2,11 @@ package facts
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 )
@@ -23,9 +23,9 @@ type Snapshot struct {
 	Namespaces          []*corev1.Namespace
 	Pods                []*Pod
 	Services            []*corev1.Service
-	EndpointSlices      []*discoveryv1.EndpointSlice
+	EndpointSlices      []*EndpointSlice
 	ConfigMaps          []*corev1.ConfigMap
-	Events              []*corev1.Event
+	Events              []*Event
 	Deployments         []*appsv1.Deployment
 	DaemonSets          []*appsv1.DaemonSet
 	ServiceAccounts     []*corev1.ServiceAccount
@@ -46,6 +46,10 @@ type Snapshot struct {
 	// A longer key ("logs/kube-system/coredns-x", "configz/node1") names one part.
 	Gaps map[string]string
 
+	// SystemOnly names the sources of which only the part in the system namespaces was
+	// read. They are in Gaps as well.
+	SystemOnly map[string]bool
+
 	index index
 }
 
@@ -55,7 +59,12 @@ type Log struct {
 }
 
 // Missing returns why a source was not read, or "" where it was.
-func (s *Snapshot) Missing(src *Source) string { return s.Gaps[src.Name] }
+func (s *Snapshot) Missing(src *Source) string {
+	if src.Whole != nil && s.SystemOnly[src.Name] {
+		return ""
+	}
+	return s.Gaps[src.Name]
+}
 
 // MissingPart returns why one object's part of a source is not known, or "" where it
 // is: the logs of a pod ("namespace/name"), the configz or files of a node.
@@ -81,17 +90,53 @@ func (s *Snapshot) MissingPart(src *Source, key string) string {
 	return ""
 }
 
-// Without returns a copy of the snapshot in which a source was not read.
+// Without returns a copy of the snapshot in which a source was not read, nor any part of
+// it.
 func (s *Snapshot) Without(src *Source, why string) *Snapshot {
+	src = src.All()
 	out := *s
-	out.Gaps = maps.Clone(s.Gaps)
+	out.Gaps, out.SystemOnly = maps.Clone(s.Gaps), maps.Clone(s.SystemOnly)
 	if out.Gaps == nil {
 		out.Gaps = map[string]string{}
 	}
 	out.Gaps[src.Name] = why
+	delete(out.SystemOnly, src.Name)
 	out.drop(src)
 	out.index = newIndex(&out)
 	return &out
+}
+
+// WithSystemOnly returns a copy of the snapshot in which only the part of a source was
+// read that lies in the system namespaces.
+func (s *Snapshot) WithSystemOnly(part *Source, why string) *Snapshot {
+	out := s.Without(part, why)
+	if out.SystemOnly == nil {
+		out.SystemOnly = map[string]bool{}
+	}
+	out.SystemOnly[part.Name] = true
+	in := PartNamespaces(part)
+	switch part.Whole {
+	case Pods:
+		out.Pods = within(in, s.Pods, func(o *Pod) string { return o.Namespace })
+	case Services:
+		out.Services = within(in, s.Services, (*corev1.Service).GetNamespace)
+	case EndpointSlices:
+		out.EndpointSlices = within(in, s.EndpointSlices, func(o *EndpointSlice) string { return o.Namespace })
+	case Events:
+		out.Events = within(in, s.Events, func(o *Event) string { return o.Namespace })
+	case Deployments:
+		out.Deployments = within(in, s.Deployments, (*appsv1.Deployment).GetNamespace)
+	case DaemonSets:
+		out.DaemonSets = within(in, s.DaemonSets, (*appsv1.DaemonSet).GetNamespace)
+	case ServiceAccounts:
+		out.ServiceAccounts = within(in, s.ServiceAccounts, (*corev1.ServiceAccount).GetNamespace)
+	}
+	out.index = newIndex(out)
+	return out
+}
+
+func within[T any](namespaces []string, list []T, namespace func(T) string) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(o T) bool { return !slices.Contains(namespaces, namespace(o)) })
 }
 
 func (s *Snapshot) drop(src *Source) {

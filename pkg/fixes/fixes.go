@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -110,7 +111,10 @@ func Offer(s *facts.Snapshot, fix *Fix, finding checks.Finding, params Params) (
 }
 
 // object turns an API object of the snapshot into the form that changes have.
-func object(kind, apiVersion string, obj any) (*unstructured.Unstructured, error) {
+func object(kind, apiVersion string, obj metav1.Object) (*unstructured.Unstructured, error) {
+	if facts.InPart(obj) {
+		return nil, fmt.Errorf("%s %s/%s was read in part only and cannot be written", kind, obj.GetNamespace(), obj.GetName())
+	}
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
 	if err != nil {
 		return nil, fmt.Errorf("converting %s: %w", kind, err)

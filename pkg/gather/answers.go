@@ -68,7 +68,7 @@ func (g *gatherer) readProxy(ctx context.Context, s *facts.Snapshot) {
 	if !g.wanted(facts.Proxy) {
 		return
 	}
-	if why := s.Missing(facts.Pods); why != "" {
+	if why := s.Missing(facts.SystemPods); why != "" {
 		g.gap(facts.Proxy, "", "which pods there are is not known")
 		return
 	}

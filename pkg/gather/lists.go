@@ -3,136 +3,87 @@ package gather
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-// pageSize is the limit of one list request. A page is served from the API server's
-// watch cache where it keeps snapshots of it (on by default since Kubernetes 1.34).
-const pageSize = 500
-
 // readLists reads the API objects, all sources at once, and returns when all are read.
-func (g *gatherer) readLists(ctx context.Context) {
-	namespaces := []string{metav1.NamespaceAll}
-	if g.opts.Namespace != "" {
-		namespaces = append(facts.SystemNamespaces(), g.opts.Namespace)
-		slices.Sort(namespaces)
-		namespaces = slices.Compact(namespaces)
-	}
+// Where the system namespaces turn out not to hold what their part was read for, the
+// whole source is.
+func (g *gatherer) readLists(ctx context.Context) *facts.Snapshot {
+	var parts []*facts.Source
 	for _, src := range facts.Sources() {
 		if src == facts.ConfigMaps || !src.Object() || !g.wanted(src) {
 			continue
 		}
-		in := namespaces
-		if !src.Namespaced {
-			in = []string{metav1.NamespaceAll}
+		namespaces, part := g.namespaces(src)
+		if part != nil {
+			parts = append(parts, part)
 		}
-		g.start(func() { g.readList(ctx, src, in) })
+		g.start(func() { g.readList(ctx, src, namespaces, part) })
 	}
 	g.wg.Wait()
+	s := g.b.Interim()
+	if len(parts) == 0 || s.Missing(facts.SystemPods) != "" || s.PartsSuffice() {
+		return s
+	}
+	for _, part := range parts {
+		if s.Missing(part) == "" {
+			g.b.Forget(part)
+			g.start(func() { g.readList(ctx, part.Whole, []string{metav1.NamespaceAll}, nil) })
+		}
+	}
+	g.wg.Wait()
+	return g.b.Interim()
 }
 
-// readList reads one source whole, or records the gap: a list in part is never kept.
-func (g *gatherer) readList(ctx context.Context, src *facts.Source, namespaces []string) {
-	var all []runtime.Object
-	var kept []any
+// readList reads one source in these namespaces, which may be its part only, or records
+// the gap: a list that breaks off is never kept.
+func (g *gatherer) readList(ctx context.Context, src *facts.Source, namespaces []string, part *facts.Source) {
+	var all []*received
+	objects := 0
 	for _, ns := range namespaces {
-		objects, compact, err := g.pages(ctx, src, ns)
+		got, err := g.fetch(ctx, src, ns)
 		if err != nil {
 			g.gap(src, "", reason(err))
 			return
 		}
-		all, kept = append(all, objects...), append(kept, compact...)
+		all = append(all, got)
+		objects += got.Objects
 	}
-	g.progress("%s: %d", src.Name, len(kept))
+	g.progress("%s: %d", src.Name, objects)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, obj := range all {
-		if err := g.opts.Record.Record(src, obj); err != nil {
-			g.b.Gap(src, "", err.Error())
-			return
-		}
+	for _, got := range all {
+		g.b.Merge(got.batch)
+		g.opts.Record.Merge(got.record)
 	}
-	for _, obj := range kept {
-		if err := g.b.Add(obj); err != nil {
-			g.b.Gap(src, "", err.Error())
-			return
-		}
+	if part != nil {
+		g.b.SystemOnly(part)
 	}
 }
 
-// pages reads a list page by page. A page token that expired (410 Gone) starts the list
-// again, once, in one piece.
-func (g *gatherer) pages(ctx context.Context, src *facts.Source, namespace string) ([]runtime.Object, []any, error) {
-	objects, kept, err := g.listPages(ctx, src, namespace, pageSize)
-	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
-		objects, kept, err = g.listPages(ctx, src, namespace, 0)
+// namespaces says where a source is read: everywhere, or in certain namespaces. Where
+// these are the network stack's own alone, part is what was asked for.
+func (g *gatherer) namespaces(src *facts.Source) (names []string, part *facts.Source) {
+	if !src.Namespaced {
+		return []string{metav1.NamespaceAll}, nil
 	}
-	return objects, kept, err
-}
-
-// listPages returns the objects in the form that the builder takes and, where a bundle
-// is recorded, as they came.
-func (g *gatherer) listPages(ctx context.Context, src *facts.Source, namespace string, limit int64) (objects []runtime.Object, kept []any, err error) {
-	client, err := g.restClient(src)
-	if err != nil {
-		return nil, nil, err
+	whole := slices.Contains(g.opts.Sources, src)
+	switch {
+	case !whole:
+		i := slices.IndexFunc(g.opts.Sources, func(s *facts.Source) bool { return s.Whole == src })
+		return facts.PartNamespaces(g.opts.Sources[i]), g.opts.Sources[i]
+	case g.opts.Namespace != "":
+		names = append(facts.SystemNamespaces(), g.opts.Namespace)
+		slices.Sort(names)
+		return slices.Compact(names), nil
 	}
-	opts := metav1.ListOptions{Limit: limit}
-	for {
-		list, err := client.Get().NamespaceIfScoped(namespace, namespace != metav1.NamespaceAll).Resource(src.Name).
-			VersionedParams(&opts, scheme.ParameterCodec).Do(ctx).Get()
-		if err != nil {
-			return nil, nil, err
-		}
-		if !isListOf(src, list) {
-			return nil, nil, fmt.Errorf("the server's answer is not a list of %s but a %T", src.Name, list)
-		}
-		err = meta.EachListItem(list, func(obj runtime.Object) error {
-			if g.opts.Record != nil {
-				objects = append(objects, obj.DeepCopyObject())
-			}
-			kept = append(kept, compact(obj))
-			return nil
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-		page, err := meta.ListAccessor(list)
-		if err != nil {
-			return nil, nil, err
-		}
-		if opts.Continue = page.GetContinue(); opts.Continue == "" {
-			return objects, kept, nil
-		}
-	}
-}
-
-// isListOf tells whether an answer is what was asked for. Result.Into would leave the
-// list empty and return no error where another object came instead.
-func isListOf(src *facts.Source, answer runtime.Object) bool {
-	want, err := scheme.Scheme.New(schema.GroupVersionKind{Group: src.Group, Version: src.Version, Kind: src.Kind + "List"})
-	return err == nil && reflect.TypeOf(answer) == reflect.TypeOf(want)
-}
-
-// compact trims pods as they arrive; everything else is kept as it is.
-func compact(obj runtime.Object) any {
-	if pod, ok := obj.(*corev1.Pod); ok {
-		return facts.Compact(pod)
-	}
-	return obj
+	return []string{metav1.NamespaceAll}, nil
 }
 
 func (g *gatherer) restClient(src *facts.Source) (rest.Interface, error) {

@@ -27,7 +27,7 @@ func expired() http.HandlerFunc {
 // A list that failed, be it at its last page, is a gap with its reason and holds
 // nothing; all other sources are as if nothing had happened.
 func TestListFails(t *testing.T) {
-	const torn = "unexpected error when reading response body. Please retry. Original error: unexpected EOF"
+	const torn = "the server's answer: truncated: the JSON ends too early"
 	const rbac, slices = "/apis/rbac.authorization.k8s.io/v1/", "/apis/discovery.k8s.io/v1/endpointslices"
 	tests := []struct {
 		name   string
@@ -53,18 +53,20 @@ func TestListFails(t *testing.T) {
 		{name: "cut", src: facts.ServiceAccounts, path: "/api/v1/serviceaccounts", answer: cut(say(200, "application/json", `{"kind":"ServiceAccountList","apiVersion":"v1","items":[{},{}]}`)), want: torn},
 		{name: "cut at the second page", src: facts.Services, path: services, second: true, want: torn,
 			answer: cut(say(200, "application/json", `{"kind":"ServiceList","apiVersion":"v1","metadata":{},"items":[{},{}]}`))},
-		{name: "ends early, nicely", src: facts.Services, path: services, second: true, want: "couldn't get version/kind; json parse error: unexpected end of JSON input",
+		{name: "ends early, nicely", src: facts.Services, path: services, second: true, want: torn,
 			answer: say(200, "application/json", `{"kind":"ServiceList","apiVersion":"v1","items":[{"metadata":{"name":"gr`)},
 		{name: "no JSON", src: facts.ClusterRoleBindings, path: rbac + "clusterrolebindings", answer: say(200, "application/json", "upstream connect error"),
-			want: "couldn't get version/kind; json parse error: invalid character 'u' looking for beginning of value"},
-		{name: "login page", src: facts.Namespaces, path: "/api/v1/namespaces", answer: say(200, "text/html", login), want: "serializer for text/html doesn't exist"},
+			want: "the server's answer: not JSON: invalid character 'u' looking for beginning of value"},
+		{name: "login page", src: facts.Namespaces, path: "/api/v1/namespaces", answer: say(200, "text/html", login), want: "the server's answer: not JSON: invalid character '<' looking for beginning of value"},
 		{name: "empty", src: facts.Events, path: "/api/v1/events", answer: say(200, "application/json", ""),
-			want: "couldn't get version/kind; json parse error: unexpected end of JSON input"},
+			want: torn},
 		{name: "another service's JSON", src: facts.Namespaces, path: "/api/v1/namespaces", answer: say(200, "application/json", `{"status":"up"}`),
-			want: "Object 'Kind' is missing in '{\"status\":\"up\"}'"},
-		{name: "success without a list", src: facts.Events, path: "/api/v1/events", want: "the server's answer is not a list of events but a *v1.Status",
+			want: `the server's answer: not a list: it has no "items"`},
+		{name: "an object without a name", src: facts.Namespaces, path: "/api/v1/namespaces", want: "the server's answer: item 1: it has no name",
+			answer: say(200, "application/json", `{"kind":"NamespaceList","apiVersion":"v1","items":[{"metadata":{"name":"barn"}},{}]}`)},
+		{name: "success without a list", src: facts.Events, path: "/api/v1/events", want: `not a list but a Status: a Status without a message, reason ""`,
 			answer: say(200, "application/json", `{"kind":"Status","apiVersion":"v1","status":"Success"}`)},
-		{name: "another list", src: facts.EndpointSlices, path: slices, want: "the server's answer is not a list of endpointslices but a *v1.NodeList",
+		{name: "another list", src: facts.EndpointSlices, path: slices, want: "the server's answer is not a list of endpointslices but a NodeList of v1",
 			answer: func(w http.ResponseWriter, r *http.Request) {
 				write(w, r, 200, &corev1.NodeList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}})
 			}},
@@ -134,7 +136,7 @@ func TestExpiredPage(t *testing.T) {
 	c := large("tannery")
 	c.instead[services] = onSecondPage(c, expired())
 	same(t, known(t, c, "tannery"), see(t, c, everything()))
-	if d := cmp.Diff([]string{"limit=500", "continue=from-500&limit=500", ""}, c.queries(services)); d != "" {
+	if d := cmp.Diff([]string{"limit=500&resourceVersion=0", "continue=from-500&limit=500", "resourceVersion=0"}, c.queries(services)); d != "" {
 		t.Errorf("requests (-want +got):\n%s", d)
 	}
 }

@@ -37,6 +37,11 @@ type Options struct {
 	Now       time.Time
 	Record    *facts.Recorder   // takes a copy of every object, for a bundle; may be nil
 	Progress  func(what string) // called from several goroutines; may be nil
+	Trace     func(Read)        // the same, after each list
+
+	// Consistent asks for lists as of now, in pages, which costs the API server more than
+	// what its watch cache holds.
+	Consistent bool
 }
 
 // Live reads the cluster until it is done or the context ends; what was not read by
@@ -56,8 +61,7 @@ func Live(ctx context.Context, config *rest.Config, opts Options) (*facts.Snapsh
 		b: facts.NewBuilder(opts.Now.UTC(), server, opts.Depth),
 	}
 	g.b.Scope(opts.Namespace)
-	g.readLists(ctx)
-	s := g.b.Interim()
+	s := g.readLists(ctx)
 	g.readConfigMaps(ctx, s)
 	g.readLogs(ctx, s)
 	g.readConfigz(ctx, s)
@@ -108,9 +112,10 @@ type gatherer struct {
 	b  *facts.Builder
 }
 
-// wanted tells whether a source is asked for and within the depth.
+// wanted tells whether a source, or its part in the system namespaces, is asked for and
+// within the depth.
 func (g *gatherer) wanted(src *facts.Source) bool {
-	return src.Depth <= g.opts.Depth && slices.Contains(g.opts.Sources, src)
+	return src.Depth <= g.opts.Depth && slices.ContainsFunc(g.opts.Sources, func(s *facts.Source) bool { return s.All() == src })
 }
 
 // gap records why a source, or an object's part of it, is missing.

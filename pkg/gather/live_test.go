@@ -154,11 +154,11 @@ func authority(cert *x509.Certificate) []byte {
 func harbourRequests() []string {
 	out := []string{
 		"/version",
-		"/api/v1/nodes?limit=500", "/api/v1/namespaces?limit=500", "/api/v1/pods?limit=500", "/api/v1/events?limit=500",
-		services + "?limit=500", services + "?continue=from-500&limit=500", services + "?continue=from-1000&limit=500",
-		"/apis/discovery.k8s.io/v1/endpointslices?limit=500", "/apis/apps/v1/deployments?limit=500",
-		"/apis/apps/v1/daemonsets?limit=500", "/api/v1/serviceaccounts?limit=500",
-		"/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=500", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?limit=500",
+		"/api/v1/nodes?limit=500&resourceVersion=0", "/api/v1/namespaces?limit=500&resourceVersion=0", "/api/v1/pods?limit=500&resourceVersion=0", "/api/v1/events?limit=500&resourceVersion=0",
+		services + "?limit=500&resourceVersion=0", services + "?continue=from-500&limit=500", services + "?continue=from-1000&limit=500",
+		"/apis/discovery.k8s.io/v1/endpointslices?limit=500&resourceVersion=0", "/apis/apps/v1/deployments?limit=500&resourceVersion=0",
+		"/apis/apps/v1/daemonsets?limit=500&resourceVersion=0", "/api/v1/serviceaccounts?limit=500&resourceVersion=0",
+		"/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=500&resourceVersion=0", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?limit=500&resourceVersion=0",
 		"/api/v1/nodes/harbour-control/proxy/configz", "/api/v1/nodes/harbour-worker/proxy/configz",
 		proxied + "harbour-dns-0:8181/proxy/ready", proxied + "harbour-dns-0:9153/proxy/metrics",
 		proxied + "harbour-dns-0/log?container=coredns&tailLines=500", proxied + "harbour-proxy-0/log?container=kube-proxy&tailLines=500",
@@ -186,7 +186,7 @@ func TestNothingMoreThanAsked(t *testing.T) {
 	if d := cmp.Diff(want, s.Gaps); d != "" {
 		t.Errorf("gaps (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff([]string{"/version", "/api/v1/nodes?limit=500"}, c.asked); d != "" {
+	if d := cmp.Diff([]string{"/version", "/api/v1/nodes?limit=500&resourceVersion=0"}, c.asked); d != "" {
 		t.Errorf("requests (-want +got):\n%s", d)
 	}
 }
@@ -206,9 +206,9 @@ func TestNamespace(t *testing.T) {
 	if d := cmp.Diff([]string{"kube-system/kube-dns", "mill/grain"}, got); d != "" || s.Scope != "mill" {
 		t.Errorf("scope %q, Services (-want +got):\n%s", s.Scope, d)
 	}
-	want := []string{"/version", "/api/v1/nodes?limit=500", "/api/v1/namespaces/mill/services?limit=500"}
+	want := []string{"/version", "/api/v1/nodes?limit=500&resourceVersion=0", "/api/v1/namespaces/mill/services?limit=500&resourceVersion=0"}
 	for _, namespace := range facts.SystemNamespaces() {
-		want = append(want, "/api/v1/namespaces/"+namespace+"/services?limit=500")
+		want = append(want, "/api/v1/namespaces/"+namespace+"/services?limit=500&resourceVersion=0")
 	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, slices.Sorted(slices.Values(c.asked))); d != "" {

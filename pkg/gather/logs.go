@@ -42,7 +42,7 @@ func (g *gatherer) readLogs(ctx context.Context, s *facts.Snapshot) {
 	if !g.wanted(facts.PodLogs) {
 		return
 	}
-	if why := s.Missing(facts.Pods); why != "" {
+	if why := s.Missing(facts.SystemPods); why != "" {
 		g.gap(facts.PodLogs, "", "which pods there are is not known")
 		return
 	}

@@ -15,7 +15,8 @@ func Rules(sources []*facts.Source) []rbacv1.PolicyRule {
 	var groups []string
 	var out []rbacv1.PolicyRule
 	for _, src := range facts.Sources() {
-		if !slices.Contains(sources, src) || !src.Object() || src == facts.ConfigMaps {
+		asked := slices.ContainsFunc(sources, func(s *facts.Source) bool { return s.All() == src })
+		if !asked || !src.Object() || src == facts.ConfigMaps {
 			continue
 		}
 		if !slices.Contains(groups, src.Group) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,18 @@ func slowly(c *cluster, refusals int, after string, code int) http.HandlerFunc {
 		}
 		w.Header().Set("Retry-After", after)
 		say(code, "text/plain", "later")(w, r)
+	}
+}
+
+// once answers with the first handler, and from then on with the second.
+func once(first, then http.HandlerFunc) http.HandlerFunc {
+	var asked atomic.Bool
+	return func(w http.ResponseWriter, r *http.Request) {
+		if asked.Swap(true) {
+			then(w, r)
+			return
+		}
+		first(w, r)
 	}
 }
 
@@ -77,14 +90,18 @@ func TestSilence(t *testing.T) {
 		{name: "nobody", path: "/nowhere", took: 0},
 		{name: "list", path: events, answer: never, gaps: map[string]string{"events": timedOut}, took: limit},
 		{name: "within a list", path: events, answer: stalled, gaps: map[string]string{"events": timedOut}, took: limit},
+		{name: "within a list, once", path: events, answer: func(c *cluster) http.HandlerFunc { return once(stall(c.answer), c.answer) }, took: 16 * time.Second},
+		{name: "breaks off once", path: events, answer: func(c *cluster) http.HandlerFunc { return once(cut(c.answer), c.answer) }, took: time.Second},
+		{name: "breaks off once, at the second page", path: services, large: true, took: time.Second,
+			answer: func(c *cluster) http.HandlerFunc { return onSecondPage(c, once(cut(c.answer), c.answer)) }},
 		{name: "second page", path: services, large: true, answer: func(c *cluster) http.HandlerFunc { return onSecondPage(c, silent) },
 			gaps: map[string]string{"services": timedOut}, took: limit},
 		{name: "asks for patience", path: events, answer: func(c *cluster) http.HandlerFunc { return slowly(c, 2, "7", 429) }, took: 14 * time.Second},
 		{name: "asks for too much", path: events, answer: func(c *cluster) http.HandlerFunc { return slowly(c, 1, "3600", 429) },
-			gaps: map[string]string{"events": timedOut}, took: limit},
-		{name: "asks for ever", path: events, answer: func(c *cluster) http.HandlerFunc { return slowly(c, 99, "1", 429) }, took: 10 * time.Second,
 			gaps: map[string]string{"events": "the server has received too many requests and has asked us to try again later (get events)"}},
-		{name: "fails for ever", path: events, answer: func(c *cluster) http.HandlerFunc { return slowly(c, 99, "1", 500) }, took: 10 * time.Second,
+		{name: "asks for ever", path: events, answer: func(c *cluster) http.HandlerFunc { return slowly(c, 99, "1", 429) }, took: 9 * time.Second,
+			gaps: map[string]string{"events": "the server has received too many requests and has asked us to try again later (get events)"}},
+		{name: "fails for ever", path: events, answer: func(c *cluster) http.HandlerFunc { return slowly(c, 99, "1", 500) }, took: 9 * time.Second,
 			gaps: map[string]string{"events": `an error on the server ("later") has prevented the request from succeeding (get events)`}},
 		{name: "kubelet", path: "/api/v1/nodes/anchor-worker/proxy/configz", answer: never, asking: []*facts.Source{facts.Configz},
 			gaps: map[string]string{"configz/anchor-worker": timedOut}, took: 10 * time.Second},

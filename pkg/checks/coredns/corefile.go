@@ -20,7 +20,7 @@ var CorefileError = &checks.Check{
 	Title:    "CoreDNS accepts its Corefile",
 	Severity: checks.Error,
 	URL:      "https://coredns.io/manual/configuration/",
-	Needs:    []*facts.Source{facts.Pods, facts.PodLogs, facts.ConfigMaps},
+	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs, facts.ConfigMaps},
 	Parts:    failingLogs,
 	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --previous",

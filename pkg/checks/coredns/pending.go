@@ -18,7 +18,7 @@ var Pending = &checks.Check{
 	Title:    "Every CoreDNS pod has a node to run on",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/troubleshooting-kubeadm/#coredns-is-stuck-in-the-pending-state",
-	Needs:    []*facts.Source{facts.Pods, facts.Nodes},
+	Needs:    []*facts.Source{facts.SystemPods, facts.Nodes},
 	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl -n kube-system describe pods -l k8s-app=kube-dns",
 		"kubectl describe nodes | grep -A3 Taints"},

@@ -22,7 +22,7 @@ var ServicePorts = &checks.Check{
 	Title:    "The DNS Service leads port 53, UDP and TCP, to where CoreDNS listens",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/concepts/services-networking/service/#field-spec-ports",
-	Needs:    []*facts.Source{facts.Pods, facts.Services},
+	Needs:    []*facts.Source{facts.SystemPods, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.ConfigMaps, facts.Configz},
 	Explains: []*checks.Check{symptom.DNSDown}, // endpoints are Ready or not whatever the ports
 	ByHand: []string{"kubectl -n kube-system get service kube-dns -o yaml",

@@ -16,9 +16,9 @@ var RBAC = &checks.Check{
 	Title:    "CoreDNS may read Services, namespaces and endpoints",
 	Severity: checks.Error,
 	URL:      "https://github.com/coredns/deployment/blob/master/kubernetes/CoreDNS-k8s_version.md",
-	Needs:    []*facts.Source{facts.Pods},
-	MayUse: []*facts.Source{facts.ServiceAccounts, facts.ClusterRoles, facts.ClusterRoleBindings, facts.PodLogs,
-		facts.ConfigMaps, facts.Deployments},
+	Needs:    []*facts.Source{facts.SystemPods},
+	MayUse: []*facts.Source{facts.SystemServiceAccounts, facts.ClusterRoles, facts.ClusterRoleBindings, facts.PodLogs,
+		facts.ConfigMaps, facts.SystemDeployments},
 	Parts:    rbacParts,
 	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, DeploymentMissing},
 	ByHand: []string{"kubectl auth can-i list endpointslices.discovery.k8s.io -A --as=system:serviceaccount:kube-system:coredns",
@@ -83,7 +83,7 @@ func accounts(s *facts.Snapshot) []*account {
 func rbacParts(s *facts.Snapshot) []checks.Part {
 	var out []checks.Part
 	for _, a := range accounts(s) {
-		for _, src := range []*facts.Source{facts.ServiceAccounts, facts.ClusterRoles, facts.ClusterRoleBindings} {
+		for _, src := range []*facts.Source{facts.SystemServiceAccounts, facts.ClusterRoles, facts.ClusterRoleBindings} {
 			out = append(out, checks.Part{Source: src, Key: a.Key()})
 		}
 	}
@@ -112,7 +112,7 @@ func judge(s *facts.Snapshot, a *account) (checks.Finding, bool) {
 	if !sick && len(quotes) == 0 && len(a.pods) > 0 {
 		f.Severity = checks.Warning // it still answers from memory
 	}
-	if s.Missing(facts.ServiceAccounts) == "" && !exists(s, a) {
+	if s.Missing(facts.SystemServiceAccounts) == "" && !exists(s, a) {
 		f.Message = "does not exist, and CoreDNS runs under it"
 		f.Evidence = append(f.Evidence, checks.Quote("ServiceAccounts of namespace "+a.Namespace, "none is named "+a.Name))
 		f.Remedy = "Make the ServiceAccount again, then restart CoreDNS: kubectl -n " + a.Namespace + " create serviceaccount " + a.Name

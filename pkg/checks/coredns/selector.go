@@ -18,7 +18,7 @@ var ServiceSelector = &checks.Check{
 	Title:    "The DNS Service selects the CoreDNS pods",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/#are-dns-endpoints-exposed",
-	Needs:    []*facts.Source{facts.Pods, facts.Services},
+	Needs:    []*facts.Source{facts.SystemPods, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Configz},
 	Explains: []*checks.Check{symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl -n kube-system describe service kube-dns",

@@ -15,7 +15,7 @@ var SELinuxDocker = &checks.Check{
 	Title:    "The container runtime may start CoreDNS",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/troubleshooting-kubeadm/#coredns-pods-have-crashloopbackoff-or-error-state",
-	Needs:    []*facts.Source{facts.Pods, facts.Nodes, facts.PodLogs},
+	Needs:    []*facts.Source{facts.SystemPods, facts.Nodes, facts.PodLogs},
 	Parts:    failingLogs,
 	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --previous", "kubectl get nodes -o wide",

@@ -17,7 +17,7 @@ var ServiceMissing = &checks.Check{
 	Title:    "A Service holds the address that pods ask for names",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/#is-dns-service-up",
-	Needs:    []*facts.Source{facts.Pods, facts.Services},
+	Needs:    []*facts.Source{facts.SystemPods, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Configz, facts.Nodes},
 	When:     outside,
 	Explains: []*checks.Check{symptom.DNSDown},

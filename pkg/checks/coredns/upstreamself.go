@@ -17,7 +17,7 @@ var UpstreamSelf = &checks.Check{
 	Title:    "The Corefile forwards to no address of CoreDNS itself",
 	Severity: checks.Error,
 	URL:      "https://coredns.io/plugins/forward/",
-	Needs:    []*facts.Source{facts.Pods, facts.ConfigMaps, facts.Services},
+	Needs:    []*facts.Source{facts.SystemPods, facts.ConfigMaps, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Configz},
 	Explains: []*checks.Check{Loop},
 	ByHand:   []string{"kubectl -n kube-system get configmap coredns -o yaml", "kubectl -n kube-system get service kube-dns"},

@@ -21,8 +21,8 @@ var ConfigInvalid = &checks.Check{
 	Title:    "kube-proxy can read its configuration and accepts it",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/",
-	Needs:    []*facts.Source{facts.ConfigMaps, facts.DaemonSets},
-	MayUse:   []*facts.Source{facts.Pods},
+	Needs:    []*facts.Source{facts.ConfigMaps, facts.SystemDaemonSets},
+	MayUse:   []*facts.Source{facts.SystemPods},
 	When:     noDaemonSet,
 	Explains: []*checks.Check{PodUnhealthy},
 	ByHand: []string{"kubectl -n kube-system get configmap kube-proxy -o yaml",
@@ -59,7 +59,7 @@ func findConfigInvalid(s *facts.Snapshot) []checks.Finding {
 				p.pods = append(p.pods, pod)
 			}
 		}
-		if len(p.pods) > 0 || d.Status.DesiredNumberScheduled > 0 || s.Missing(facts.Pods) != "" {
+		if len(p.pods) > 0 || d.Status.DesiredNumberScheduled > 0 || s.Missing(facts.SystemPods) != "" {
 			out = append(out, p.judge()...)
 		}
 	}

@@ -21,7 +21,7 @@ var Missing = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/#is-kube-proxy-running",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets, facts.ConfigMaps},
-	MayUse:   []*facts.Source{facts.Events},
+	MayUse:   []*facts.Source{facts.SystemEvents},
 	When:     unanswerable,
 	Explains: []*checks.Check{symptom.PodNotReady},
 	ByHand: []string{"kubectl -n kube-system get daemonset kube-proxy",

@@ -19,7 +19,7 @@ var DNSDown = &checks.Check{
 	Title:    "Names resolve in the cluster's pods",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
-	Needs:    []*facts.Source{facts.Services, facts.EndpointSlices},
+	Needs:    []*facts.Source{facts.SystemServices, facts.SystemEndpointSlices},
 	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes},
 	When:     (*facts.Snapshot).DNSElsewhere,
 	ByHand:   []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default"},

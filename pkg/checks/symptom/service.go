@@ -40,7 +40,7 @@ var DNSServiceNoEndpoints = &checks.Check{
 	Title:    "The DNS Service has a ready endpoint",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/#are-dns-endpoints-exposed",
-	Needs:    []*facts.Source{facts.Services, facts.EndpointSlices},
+	Needs:    []*facts.Source{facts.SystemServices, facts.SystemEndpointSlices},
 	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes},
 	When:     (*facts.Snapshot).DNSElsewhere,
 	Explains: []*checks.Check{DNSDown},

@@ -1,0 +1,48 @@
+package facts
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// EndpointSlice is an EndpointSlice in the compact form that checks read.
+type EndpointSlice struct {
+	Namespace, Name string
+
+	Service   string // the label kubernetes.io/service-name
+	ManagedBy string // the label endpointslice.kubernetes.io/managed-by
+	Ports     []discoveryv1.EndpointPort
+	Endpoints []Endpoint
+}
+
+// Endpoint is one endpoint of a slice.
+type Endpoint struct {
+	Address     string // the first one; kube-proxy uses no other
+	Ready       bool   // also where the condition is not set (k8s.io/api/discovery/v1, EndpointConditions)
+	Terminating bool
+	Node        string
+	Target      Ref // the pod behind it; zero where none is named
+}
+
+// Ref names the slice.
+func (e *EndpointSlice) Ref() Ref {
+	return Ref{Kind: "EndpointSlice", Namespace: e.Namespace, Name: e.Name}
+}
+
+// SlicesOf returns the EndpointSlices of a Service, whoever manages them.
+func (s *Snapshot) SlicesOf(svc *corev1.Service) []*EndpointSlice {
+	return s.index.slices[name{svc.Namespace, svc.Name}]
+}
+
+// ReadyEndpoints counts the endpoints of a Service that take traffic, and all of them.
+func (s *Snapshot) ReadyEndpoints(svc *corev1.Service) (ready, all int) {
+	for _, es := range s.SlicesOf(svc) {
+		for i := range es.Endpoints {
+			all++
+			if es.Endpoints[i].Ready {
+				ready++
+			}
+		}
+	}
+	return ready, all
+}
