@@ -19,7 +19,7 @@ import (
 
 func newCapture(c *cluster) *cobra.Command {
 	var file string
-	timeout := gatherTimeout
+	var how reading
 	cmd := &cobra.Command{
 		Use:   "capture",
 		Short: "Save what the doctor sees, redacted, to be looked at elsewhere",
@@ -35,8 +35,11 @@ written as they are: look through them before you hand the bundle on.`,
 			if _, err := os.Lstat(file); err == nil {
 				return usage("-f %s: it exists already", file)
 			}
+			if err := how.valid(); err != nil {
+				return err
+			}
 			record := new(facts.Recorder)
-			s, err := c.live(cmd.Context(), all.Checks(), facts.Logs, timeout, record)
+			s, err := c.live(cmd.Context(), all.Checks(), facts.Logs, how, record)
 			if err != nil {
 				return err
 			}
@@ -53,7 +56,7 @@ written as they are: look through them before you hand the bundle on.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "where to: a name that ends in .tar.gz or .tgz, or a directory to make (default netdoctor-TIME.tar.gz)")
-	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long reading the cluster may take")
+	how.addFlags(cmd.Flags())
 	return cmd
 }
 

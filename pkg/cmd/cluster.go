@@ -24,9 +24,6 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
 )
 
-// gatherTimeout is how long an examination may take by default.
-const gatherTimeout = 60 * time.Second
-
 // cluster is what every command that talks to one shares.
 type cluster struct {
 	env     Env
@@ -75,19 +72,25 @@ func (c *cluster) contextName() string {
 func (c *cluster) namespace() string { return *c.flags.Namespace }
 
 // live reads the cluster.
-func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.Depth, timeout time.Duration, record *facts.Recorder) (*facts.Snapshot, error) {
+func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.Depth, how reading, record *facts.Recorder) (*facts.Snapshot, error) {
 	config, err := c.config()
 	if err != nil {
 		return nil, err
 	}
 	progress := newProgress(c.env)
 	defer progress.clear()
-	bounded, cancel := context.WithTimeout(ctx, timeout)
+	bounded, cancel := context.WithTimeout(ctx, how.timeout)
 	defer cancel()
+	var reads reads
 	s, err := gather.Live(bounded, config, gather.Options{
 		Sources: sourcesFor(list, record != nil), Depth: depth, Namespace: c.namespace(),
-		Now: c.env.Now(), Record: record, Progress: progress.show,
+		Now: c.env.Now(), Record: record, Progress: progress.show, Trace: reads.add,
+		AllNodes: how.allNodes, Consistent: how.consistent,
 	})
+	progress.clear()
+	if how.verbose > 0 {
+		reads.tell(c.env.ErrOut)
+	}
 	if ctx.Err() != nil {
 		return nil, errors.New("interrupted; nothing was changed")
 	}

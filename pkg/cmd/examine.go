@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,16 +14,16 @@ import (
 // examination says how to look at a cluster; check and fix share its flags.
 type examination struct {
 	*cluster
-	from    string
-	depth   string
-	timeout time.Duration
+	from  string
+	depth string
+	reading
 }
 
 func (e *examination) addFlags(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&e.from, "from", "", "look at a saved bundle instead of a cluster: a directory or .tar.gz of capture, or the directory of kubectl cluster-info dump")
 	fs.StringVar(&e.depth, "depth", "logs", "how deep to look: api (objects only), logs (also container logs, kubelet configuration and pods' own endpoints), probe, host")
-	fs.DurationVar(&e.timeout, "timeout", gatherTimeout, "how long reading the cluster may take; what was not read by then is unknown")
+	e.reading.addFlags(fs)
 	_ = cmd.RegisterFlagCompletionFunc("depth", cobra.FixedCompletions([]string{"api", "logs", "probe", "host"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -34,8 +33,8 @@ func (e *examination) look(ctx context.Context, cmd *cobra.Command, list []*chec
 	if err != nil {
 		return apply.Look{}, usage("--depth %s: %w", e.depth, err)
 	}
-	if e.timeout <= 0 {
-		return apply.Look{}, usage("--timeout %s: must be longer than nothing", e.timeout)
+	if err := e.valid(); err != nil {
+		return apply.Look{}, err
 	}
 	var s *facts.Snapshot
 	if e.from != "" {
@@ -44,7 +43,7 @@ func (e *examination) look(ctx context.Context, cmd *cobra.Command, list []*chec
 			s = shallower(s, depth)
 		}
 	} else {
-		s, err = e.live(ctx, list, depth, e.timeout, nil)
+		s, err = e.live(ctx, list, depth, e.reading, nil)
 	}
 	if err != nil {
 		return apply.Look{}, err

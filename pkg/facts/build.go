@@ -228,6 +228,18 @@ func (b *Builder) SystemOnly(part *Source) {
 	b.Gap(part, "", "not asked for outside the system namespaces")
 }
 
+// Sampled records how many objects were asked for their part of a source. Where all were,
+// there is nothing to say.
+func (b *Builder) Sampled(src *Source, asked, of int) {
+	if asked == of {
+		return
+	}
+	if b.s.Sampled == nil {
+		b.s.Sampled = map[string]Sample{}
+	}
+	b.s.Sampled[src.Name] = Sample{asked, of}
+}
+
 // Forget takes back what was read of a source, so that it can be read anew.
 func (b *Builder) Forget(src *Source) {
 	b.s.drop(src.All())

@@ -28,6 +28,8 @@ type Manifest struct {
 	Depth   string    `json:"depth,omitempty"` // how deep was looked; without it, as deep as Sources go
 	Scope   string    `json:"namespace,omitempty"`
 	Sources []string  `json:"sources"`
+	// Sampled names the sources of which a sample was asked.
+	Sampled map[string]Sample `json:"sampled,omitempty"`
 }
 
 const (
@@ -245,6 +247,7 @@ func (r *reader) finish() (*Snapshot, error) {
 	}
 	s := r.b.s
 	s.Taken, s.Server, s.Scope = r.manifest.Taken, r.manifest.Server, r.manifest.Scope
+	s.Sampled = r.manifest.Sampled
 	for key, why := range r.gaps {
 		s.Gaps[key] = cmp.Or(why, noReason)
 	}

@@ -144,7 +144,7 @@ func (r *Recorder) WriteTo(s *Snapshot, write func(name string, data []byte) err
 }
 
 func snapshotFiles(s *Snapshot, files map[string][]byte) error {
-	manifest := Manifest{Bundle: BundleVersion, Taken: s.Taken.UTC(), Server: s.Server, Depth: s.Depth.String(), Scope: s.Scope}
+	manifest := Manifest{Bundle: BundleVersion, Taken: s.Taken.UTC(), Server: s.Server, Depth: s.Depth.String(), Scope: s.Scope, Sampled: s.Sampled}
 	for _, src := range Sources() {
 		if s.Missing(src) == "" {
 			manifest.Sources = append(manifest.Sources, src.Name)

@@ -50,7 +50,17 @@ type Snapshot struct {
 	// read. They are in Gaps as well.
 	SystemOnly map[string]bool
 
+	// Sampled tells of which sources a sample was read, those in trouble first: what is not
+	// in it is not missing.
+	Sampled map[string]Sample
+
 	index index
+}
+
+// Sample is how many objects were asked, of how many.
+type Sample struct {
+	Asked int `json:"asked"`
+	Of    int `json:"of"`
 }
 
 // Log is what a container wrote: the end of it, where it wrote a lot.
@@ -66,8 +76,8 @@ func (s *Snapshot) Missing(src *Source) string {
 	return s.Gaps[src.Name]
 }
 
-// MissingPart returns why one object's part of a source is not known, or "" where it
-// is: the logs of a pod ("namespace/name"), the configz or files of a node.
+// MissingPart returns why one object's part of a source is not known, or "" where it is
+// or where a sample was asked that it is not in: the logs of a pod ("namespace/name"), the configz or files of a node.
 func (s *Snapshot) MissingPart(src *Source, key string) string {
 	if why := s.Missing(src); why != "" {
 		return why
@@ -84,7 +94,7 @@ func (s *Snapshot) MissingPart(src *Source, key string) string {
 	case Files:
 		_, known = s.Files[key]
 	}
-	if !known {
+	if _, sample := s.Sampled[src.Name]; !known && !sample {
 		return "not read"
 	}
 	return ""

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,14 +14,9 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-const (
-	maxKubelets  = 500 // whose configuration is read
-	maxProxyPods = 20  // that are asked through pods/proxy
-
-	// eachProxy is short: an API server outside the pod network finds no way to the pod
-	// and would keep everybody waiting for its own dial timeout.
-	eachProxy = 3 * time.Second
-)
+// eachProxy is short: an API server outside the pod network finds no way to the pod and
+// would keep everybody waiting for its own dial timeout.
+const eachProxy = 3 * time.Second
 
 // readConfigz starts asking each node's kubelet for its live configuration, through the
 // API server (nodes/proxy).
@@ -33,33 +28,36 @@ func (g *gatherer) readConfigz(ctx context.Context, s *facts.Snapshot) {
 		g.gap(facts.Configz, "", "which nodes there are is not known")
 		return
 	}
-	for i, node := range sortedNodes(s) {
-		if i >= maxKubelets {
-			g.gap(facts.Configz, node, fmt.Sprintf("not asked: %d kubelets are the limit", maxKubelets))
-			continue
-		}
-		g.start(func() { g.askKubelet(ctx, node) })
+	nodes := choose(g, machines(s), sickKubelets, soundKubelets, ailing(s), kindOf)
+	for _, node := range nodes.asked {
+		g.start(func() { g.askKubelet(ctx, node.Name) })
 	}
+	for _, node := range nodes.left {
+		g.gap(facts.Configz, node.Name, notAsked)
+	}
+	g.sampled(facts.Configz, len(nodes.asked), nodes.of)
 }
 
 func (g *gatherer) askKubelet(ctx context.Context, node string) {
 	ctx, cancel := context.WithTimeout(ctx, each)
 	defer cancel()
 	g.progress("configz: %s", node)
+	begin := time.Now()
 	answer := g.client.CoreV1().RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx)
 	if err := answer.Error(); err != nil {
-		g.gap(facts.Configz, node, reason(err))
+		g.failed(facts.Configz, begin, node, reason(err))
 		return
 	}
 	body, _ := answer.Raw() // fails only where Error does
 	config, err := facts.DecodeConfigz(bytes.NewReader(body))
 	if err != nil {
-		g.gap(facts.Configz, node, "the kubelet's answer: "+err.Error())
+		g.failed(facts.Configz, begin, node, "the kubelet's answer: "+err.Error())
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.b.AddConfigz(node, config)
+	g.answered(facts.Configz, begin, len(body))
 }
 
 // readProxy starts asking the pods of cluster DNS whether they are ready and for their
@@ -72,17 +70,16 @@ func (g *gatherer) readProxy(ctx context.Context, s *facts.Snapshot) {
 		g.gap(facts.Proxy, "", "which pods there are is not known")
 		return
 	}
-	for i, p := range s.DNSPods() {
-		if i >= maxProxyPods {
-			g.gap(facts.Proxy, p.Namespace+"/"+p.Name, fmt.Sprintf("not asked: %d pods are the limit", maxProxyPods))
-			continue
-		}
-		if len(p.IPs) == 0 {
-			continue // there is nobody to ask yet
-		}
+	listening := slices.DeleteFunc(s.DNSPods(), func(p *facts.Pod) bool { return len(p.IPs) == 0 }) // there is nobody to ask yet
+	pods := choose(g, listening, sickProxyPods, soundProxyPods, notReady, podKind(s))
+	for _, p := range pods.asked {
 		g.start(func() { g.askPod(ctx, p, "8181", "ready") })
 		g.start(func() { g.askPod(ctx, p, "9153", "metrics") })
 	}
+	for _, p := range pods.left {
+		g.gap(facts.Proxy, p.Namespace+"/"+p.Name, notAsked)
+	}
+	g.sampled(facts.Proxy, len(pods.asked), pods.of)
 }
 
 // askPod keeps the body of an answer whatever its status: CoreDNS names the plugins
@@ -91,15 +88,17 @@ func (g *gatherer) askPod(ctx context.Context, p *facts.Pod, port, path string) 
 	ctx, cancel := context.WithTimeout(ctx, eachProxy)
 	defer cancel()
 	g.progress("proxy: %s/%s:%s/%s", p.Namespace, p.Name, port, path)
+	begin := time.Now()
 	body, err := g.client.CoreV1().RESTClient().Get().Namespace(p.Namespace).Resource("pods").
 		Name(p.Name + ":" + port).SubResource("proxy").Suffix(path).DoRaw(ctx)
 	if err = unanswered(body, err); err != nil {
-		g.gap(facts.Proxy, p.Namespace+"/"+p.Name+"/"+port, reason(err))
+		g.failed(facts.Proxy, begin, p.Namespace+"/"+p.Name+"/"+port, reason(err))
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.b.AddProxy(p.Namespace, p.Name, port, path, string(body))
+	g.answered(facts.Proxy, begin, len(body))
 }
 
 // unanswered returns why a body is not the whole answer of a pod, or nil where it is:

@@ -3,6 +3,7 @@ package gather_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -198,46 +199,76 @@ func TestNeverStarted(t *testing.T) {
 	}
 }
 
-// In a large cluster a bounded number of pods and kubelets is asked, those in trouble
-// first, and each that was left out is a gap.
-func TestLimits(t *testing.T) {
+// reefs is a cluster of many nodes, of which every hundredth is of another version and
+// every fiftieth is not Ready, with a CoreDNS pod on each of the first pods.
+func reefs(nodes, pods int) *cluster {
 	c := &cluster{texts: map[string]string{"/version": `{"gitVersion":"v1.33.1"}`}}
-	want := map[string]string{"host": "read only at --depth host"}
-	name := func(i int) string { return fmt.Sprintf("reef-%03d", i) }
-	for i := range 501 {
-		c.objects = append(c.objects, &corev1.Node{ObjectMeta: named("", name(i))})
-		c.texts["/api/v1/nodes/"+name(i)+"/proxy/configz"] = configz("reef.example")
+	for i := range nodes {
+		n := &corev1.Node{ObjectMeta: named("", reef(i))}
+		n.Status.NodeInfo.KubeletVersion = fmt.Sprintf("v1.%d", i%100/99)
+		status := corev1.ConditionTrue
+		if i%50 == 0 {
+			status = corev1.ConditionUnknown
+		}
+		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}}
+		c.objects = append(c.objects, n)
+		c.texts["/api/v1/nodes/"+reef(i)+"/proxy/configz"] = configz("reef.example")
 	}
-	want["configz/reef-500"] = "not asked: 500 kubelets are the limit"
-	for i := range 62 {
-		p := pod(name(i), "coredns", "coredns/coredns:1.12.1", name(i))
-		if i == 61 {
+	for i := range pods {
+		p := pod(reef(i), "coredns", "coredns/coredns:1.12.1", reef(i))
+		if i%50 == 0 {
 			p.Status.Conditions = nil
 		}
 		c.objects = append(c.objects, p)
-		c.texts[proxied+name(i)+"/log"] = "ok\n"
-		c.texts[proxied+name(i)+":8181/proxy/ready"], c.texts[proxied+name(i)+":9153/proxy/metrics"] = "OK", "up 1\n"
-		if i >= 20 {
-			want["proxy/kube-system/"+name(i)] = "not asked: 20 pods are the limit"
-		}
-		if i == 59 || i == 60 {
-			want["logs/kube-system/"+name(i)] = "not asked: 60 pods are the limit"
-		}
+		c.texts[proxied+reef(i)+"/log"] = "ok\n"
+		c.texts[proxied+reef(i)+":8181/proxy/ready"], c.texts[proxied+reef(i)+":9153/proxy/metrics"] = "OK", "up 1\n"
 	}
+	return c
+}
+
+func reef(i int) string { return fmt.Sprintf("reef-%04d", i) }
+
+// In a large cluster a bounded number of pods and kubelets is asked: those in trouble
+// first, then some of every kind. How many were asked is told; only those in trouble
+// that were left out are gaps.
+func TestSample(t *testing.T) {
+	c := reefs(2000, 2000)
 	opts := everything()
 	opts.Sources = []*facts.Source{facts.Pods, facts.Nodes, facts.PodLogs, facts.Proxy, facts.Configz}
 	s := see(t, c, opts)
-	for _, src := range facts.Sources() {
-		if src.Object() && src != facts.Pods && src != facts.Nodes {
-			want[src.Name] = "not asked for"
+	want := map[string]facts.Sample{"logs": {Asked: 80, Of: 2000}, "proxy": {Asked: 40, Of: 2000}, "configz": {Asked: 70, Of: 2000}}
+	if d := cmp.Diff(want, s.Sampled); d != "" {
+		t.Errorf("samples (-want +got):\n%s", d)
+	}
+	if got := []int{len(s.Logs), len(s.Proxy), len(s.Configz)}; !slices.Equal(got, []int{80, 80, 70}) {
+		t.Errorf("logs, proxy, configz: %d", got)
+	}
+	versions := map[string]int{}
+	for name := range s.Configz {
+		versions[s.Node(name).Status.NodeInfo.KubeletVersion]++
+	}
+	if versions["v1.1"] != 20 {
+		t.Errorf("the sample holds %v: not as many of the rare version as there are, up to half", versions)
+	}
+	for part, lost := range map[string]bool{"configz/" + reef(0): false, "configz/" + reef(1950): true, "logs/kube-system/" + reef(1950): false,
+		"proxy/kube-system/" + reef(1950): true, "configz/" + reef(7): false} {
+		if _, gap := s.Gaps[part]; gap != lost {
+			t.Errorf("%s: gap %q", part, s.Gaps[part])
 		}
 	}
-	if d := cmp.Diff(want, s.Gaps); d != "" {
-		t.Errorf("gaps (-want +got):\n%s", d)
+	if why := s.MissingPart(facts.Configz, reef(1951)); why != "" {
+		t.Errorf("what is not in the sample is missing: %s", why)
 	}
-	got := []int{len(s.Logs), len(s.Proxy), len(s.Configz)}
-	if d := cmp.Diff([]int{60, 40, 500}, got); d != "" {
-		t.Errorf("logs, proxy, configz (-want +got):\n%s", d)
+}
+
+// All are asked where all are to be.
+func TestAllNodes(t *testing.T) {
+	c := reefs(300, 150)
+	opts := everything()
+	opts.Sources, opts.AllNodes = []*facts.Source{facts.Pods, facts.Nodes, facts.PodLogs, facts.Proxy, facts.Configz}, true
+	s := see(t, c, opts)
+	if got := []int{len(s.Logs), len(s.Proxy), len(s.Configz), len(s.Sampled)}; !slices.Equal(got, []int{150, 300, 300, 0}) {
+		t.Errorf("logs, proxy, configz, samples: %d", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -85,9 +86,11 @@ func (g *gatherer) getConfigMaps(ctx context.Context, keys []string) (found []*c
 	for _, key := range keys {
 		g.start(func() {
 			ns, name, _ := strings.Cut(key, "/")
+			begin := time.Now()
 			cm, err := g.client.CoreV1().ConfigMaps(ns).Get(ctx, name, metav1.GetOptions{})
 			g.mu.Lock()
 			defer g.mu.Unlock()
+			g.answered(facts.ConfigMaps, begin, cm.Size())
 			switch {
 			case err == nil && cm.Name == name && cm.Namespace == ns:
 				found = append(found, cm)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -37,8 +36,11 @@ type Options struct {
 	Now       time.Time
 	Record    *facts.Recorder   // takes a copy of every object, for a bundle; may be nil
 	Progress  func(what string) // called from several goroutines; may be nil
-	Trace     func(Read)        // the same, after each list
+	Trace     func(Read)        // the same, after each list, and of each other source at the end
 
+	// AllNodes asks every kubelet and every pod of the network, not a sample of them where
+	// there are many.
+	AllNodes bool
 	// Consistent asks for lists as of now, in pages, which costs the API server more than
 	// what its watch cache holds.
 	Consistent bool
@@ -57,7 +59,7 @@ func Live(ctx context.Context, config *rest.Config, opts Options) (*facts.Snapsh
 		return nil, err
 	}
 	g := &gatherer{
-		client: client, opts: opts, slots: make(chan struct{}, parallel),
+		client: client, opts: opts, slots: make(chan struct{}, parallel), answers: map[*facts.Source]*answers{},
 		b: facts.NewBuilder(opts.Now.UTC(), server, opts.Depth),
 	}
 	g.b.Scope(opts.Namespace)
@@ -67,6 +69,7 @@ func Live(ctx context.Context, config *rest.Config, opts Options) (*facts.Snapsh
 	g.readConfigz(ctx, s)
 	g.readProxy(ctx, s)
 	g.wg.Wait()
+	g.traceAnswers()
 	g.markUnread()
 	return g.b.Build(), nil
 }
@@ -108,14 +111,61 @@ type gatherer struct {
 	slots  chan struct{}
 
 	wg sync.WaitGroup
-	mu sync.Mutex // guards b and opts.Record
+	mu sync.Mutex // guards what follows, and opts.Record
 	b  *facts.Builder
+
+	answers map[*facts.Source]*answers
+}
+
+// answers tells what the requests for a source took that are made object by object.
+type answers struct {
+	Read
+	from, to time.Time
+}
+
+// answered counts one of these requests, begun at a time; an error counts with no bytes.
+// It is called under the lock.
+func (g *gatherer) answered(src *facts.Source, begin time.Time, bytes int) {
+	a := g.answers[src]
+	if a == nil {
+		a = &answers{Read: Read{Source: src}, from: begin}
+		g.answers[src] = a
+	}
+	if begin.Before(a.from) {
+		a.from = begin
+	}
+	a.Requests++
+	a.to = time.Now()
+	if bytes > 0 {
+		a.Objects++
+		a.Bytes += int64(bytes)
+	}
+}
+
+func (g *gatherer) traceAnswers() {
+	if g.opts.Trace == nil {
+		return
+	}
+	for _, src := range facts.Sources() {
+		if a := g.answers[src]; a != nil {
+			a.Took = a.to.Sub(a.from)
+			g.opts.Trace(a.Read)
+		}
+	}
 }
 
 // wanted tells whether a source, or its part in the system namespaces, is asked for and
 // within the depth.
 func (g *gatherer) wanted(src *facts.Source) bool {
 	return src.Depth <= g.opts.Depth && slices.ContainsFunc(g.opts.Sources, func(s *facts.Source) bool { return s.All() == src })
+}
+
+// failed records that a request for an object's part of a source was in vain.
+func (g *gatherer) failed(src *facts.Source, begin time.Time, part, why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answered(src, begin, 0)
+	g.b.Gap(src, part, why)
 }
 
 // gap records why a source, or an object's part of it, is missing.
@@ -153,13 +203,4 @@ func (g *gatherer) markUnread() {
 			g.b.Gap(src, "", "not asked for")
 		}
 	}
-}
-
-// sortedNodes returns the names of the snapshot's nodes.
-func sortedNodes(s *facts.Snapshot) []string {
-	names := map[string]bool{}
-	for _, n := range s.Nodes {
-		names[n.Name] = true
-	}
-	return slices.Sorted(maps.Keys(names))
 }

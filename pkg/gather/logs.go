@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,23 +17,14 @@ import (
 )
 
 const (
-	maxLogPods  = 60        // whose logs are read, those in trouble first
 	maxLogLines = 500       // of each container's log
 	maxLogBytes = 256 << 10 // of the same, its end
 )
 
-// stackPods returns the pods that make up the network, those in trouble first.
+// stackPods returns the pods that make up the network, in order.
 func stackPods(s *facts.Snapshot) []*facts.Pod {
 	all := slices.Concat(s.DNSPods(), s.KubeProxyPods(), plugins.Agents(s))
-	slices.SortStableFunc(all, func(a, b *facts.Pod) int {
-		if a.Ready != b.Ready {
-			if b.Ready {
-				return -1
-			}
-			return 1
-		}
-		return a.Ref().Compare(b.Ref())
-	})
+	slices.SortStableFunc(all, func(a, b *facts.Pod) int { return a.Ref().Compare(b.Ref()) })
 	return slices.Compact(all)
 }
 
@@ -46,40 +37,44 @@ func (g *gatherer) readLogs(ctx context.Context, s *facts.Snapshot) {
 		g.gap(facts.PodLogs, "", "which pods there are is not known")
 		return
 	}
-	for i, p := range stackPods(s) {
-		if i >= maxLogPods {
-			g.gap(facts.PodLogs, p.Namespace+"/"+p.Name, fmt.Sprintf("not asked: %d pods are the limit", maxLogPods))
-			continue
-		}
+	pods := choose(g, stackPods(s), sickLogPods, soundLogPods, notReady, podKind(s))
+	for _, p := range pods.asked {
 		g.start(func() { g.readPodLogs(ctx, p) })
 	}
+	for _, p := range pods.left {
+		g.gap(facts.PodLogs, p.Namespace+"/"+p.Name, notAsked)
+	}
+	g.sampled(facts.PodLogs, len(pods.asked), pods.of)
 }
 
 func (g *gatherer) readPodLogs(ctx context.Context, p *facts.Pod) {
 	g.progress("logs: %s/%s", p.Namespace, p.Name)
-	for _, c := range p.Containers {
+	for i := range p.Containers {
+		c := &p.Containers[i]
 		if c.State.Phase == facts.Waiting && c.Last.Phase == "" || c.State.Phase == "" {
 			continue // never started
 		}
-		current, err := g.log(ctx, p, c.Name, false)
-		if err == nil && (c.Restarts > 0 || c.Last.Phase != "") {
-			var previous string
-			previous, err = g.log(ctx, p, c.Name, true)
-			g.addLog(p, c.Name, facts.Log{Current: current, Previous: previous})
-		} else if err == nil {
-			g.addLog(p, c.Name, facts.Log{Current: current})
+		begin := time.Now()
+		var text facts.Log
+		var err error
+		if text.Current, err = g.log(ctx, p, c.Name, false); err == nil {
+			if c.Restarts > 0 || c.Last.Phase != "" {
+				text.Previous, err = g.log(ctx, p, c.Name, true)
+			}
+			g.addLog(p, c.Name, text, begin)
 		}
 		if err != nil {
-			g.gap(facts.PodLogs, p.Namespace+"/"+p.Name, reason(err))
+			g.failed(facts.PodLogs, begin, p.Namespace+"/"+p.Name, reason(err))
 			return
 		}
 	}
 }
 
-func (g *gatherer) addLog(p *facts.Pod, container string, log facts.Log) {
+func (g *gatherer) addLog(p *facts.Pod, container string, text facts.Log, begin time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.b.AddLog(p.Namespace, p.Name, container, log)
+	g.b.AddLog(p.Namespace, p.Name, container, text)
+	g.answered(facts.PodLogs, begin, len(text.Current)+len(text.Previous))
 }
 
 // log reads the end of a container's log. That there is none (the kubelet answers Bad

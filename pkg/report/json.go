@@ -20,14 +20,15 @@ import (
 const SchemaVersion = 1
 
 type document struct {
-	SchemaVersion int            `json:"schemaVersion"`
-	Taken         time.Time      `json:"taken"`
-	Server        string         `json:"server"`
-	Depth         string         `json:"depth"`
-	Namespace     string         `json:"namespace,omitempty"`
-	Summary       map[string]int `json:"summary"`
-	Roots         []node         `json:"roots"`
-	Results       []result       `json:"results"`
+	SchemaVersion int                     `json:"schemaVersion"`
+	Taken         time.Time               `json:"taken"`
+	Server        string                  `json:"server"`
+	Depth         string                  `json:"depth"`
+	Namespace     string                  `json:"namespace,omitempty"`
+	Sampled       map[string]facts.Sample `json:"sampled,omitempty"`
+	Summary       map[string]int          `json:"summary"`
+	Roots         []node                  `json:"roots"`
+	Results       []result                `json:"results"`
 }
 
 type node struct {
@@ -60,6 +61,7 @@ func newDocument(r Report) document {
 	doc := document{
 		SchemaVersion: SchemaVersion, Taken: r.Snapshot.Taken.UTC(), Server: quote(r.Snapshot.Server),
 		Depth: r.Snapshot.Depth.String(), Namespace: quote(r.Snapshot.Scope),
+		Sampled: r.Snapshot.Sampled,
 		Summary: map[string]int{
 			"error": 0, "warning": 0, "info": 0, "ok": Count(r.Results, checks.OK),
 			"unknown": Count(r.Results, checks.Unknown), "skipped": Count(r.Results, checks.Skipped),

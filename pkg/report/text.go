@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -54,11 +55,14 @@ func heading(r Report, width int) []string {
 	if s.Server != "" {
 		parts = append(parts, "server "+Clean(s.Server))
 	}
-	parts = append(parts, "depth "+s.Depth.String(),
-		fmt.Sprintf("%s, %s, %s", plural(len(s.Nodes), "node"), plural(len(s.Pods), "pod"), plural(len(s.Services), "Service")))
+	parts = append(parts, "depth "+s.Depth.String())
+	if read := objects(s); len(read) > 0 {
+		parts = append(parts, strings.Join(read, ", "))
+	}
 	if s.Scope != "" {
 		parts = append(parts, "workloads of namespace "+Clean(s.Scope))
 	}
+	parts = append(parts, samples(s)...)
 	lines := []string{parts[0]}
 	for _, part := range parts[1:] {
 		line := lines[len(lines)-1] + " · " + part
@@ -69,6 +73,49 @@ func heading(r Report, width int) []string {
 		}
 	}
 	return lines
+}
+
+// objects counts what was read.
+func objects(s *facts.Snapshot) []string {
+	var out []string
+	for _, of := range []struct {
+		whole, part *facts.Source
+		n           int
+		noun        string
+	}{
+		{facts.Nodes, facts.Nodes, len(s.Nodes), "node"},
+		{facts.Pods, facts.SystemPods, len(s.Pods), "pod"},
+		{facts.Services, facts.SystemServices, len(s.Services), "Service"},
+	} {
+		switch {
+		case s.Missing(of.whole) == "":
+			out = append(out, plural(of.n, of.noun))
+		case s.Missing(of.part) == "":
+			out = append(out, plural(of.n, "system "+of.noun))
+		}
+	}
+	return out
+}
+
+// samples tells of what only some were asked.
+func samples(s *facts.Snapshot) []string {
+	var out []string
+	for _, of := range []struct {
+		src  *facts.Source
+		text string
+	}{
+		{facts.Configz, "%s of %s kubelets asked"},
+		{facts.PodLogs, "logs of %s of %s network pods"},
+		{facts.Proxy, "%s of %s CoreDNS pods asked"},
+	} {
+		if sample, found := s.Sampled[of.src.Name]; found {
+			out = append(out, fmt.Sprintf(of.text, Count1000(sample.Asked), Count1000(sample.Of)))
+		}
+	}
+	if len(out) > 0 {
+		out = append(out, "--all-nodes asks all")
+	}
+	return out
 }
 
 // root tells one root cause: what, the proof, the cure, the way to see it by hand, and
@@ -139,24 +186,32 @@ func flatten(nodes []*cause.Node) []*cause.Node {
 	return out
 }
 
-// sentence puts the subject in front of the message. Further places are counted where
-// they are of the subject's own kind; a Deployment's pods are evidence.
+// shownNames is how many subjects of one kind a sentence names.
+const shownNames = 5
+
+// sentence puts the subjects in front of the message: several of one kind by their number
+// and the first names. Places of another kind, as a Deployment's pods, are evidence.
 func sentence(n *cause.Node) string {
-	more := 0
-	for _, r := range n.Places {
-		if r.Kind == n.Subject.Kind {
-			more++
-		}
-	}
 	subject := n.Subject.String()
-	if more > 0 {
-		subject += fmt.Sprintf(" (and %d more)", more)
-	}
 	switch n.Subject {
 	case facts.Cluster():
 		subject = "The cluster"
 	case facts.ClusterDNS():
 		subject = "Cluster DNS"
+	}
+	names := []string{n.Subject.Key()}
+	for _, r := range n.Places {
+		if r.Kind == n.Subject.Kind {
+			names = append(names, r.Key())
+		}
+	}
+	if len(names) > 1 {
+		subject = fmt.Sprintf("%s (and %s more: ", subject, Count1000(len(names)-1))
+		subject += strings.Join(names[1:min(len(names), shownNames)], ", ")
+		if len(names) > shownNames {
+			subject += ", …"
+		}
+		subject += ")"
 	}
 	return Clean(subject + " " + n.Message)
 }
@@ -258,5 +313,14 @@ func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return Count1000(n) + " " + noun + "s"
+}
+
+// Count1000 writes a number with its thousands set apart: 12,345.
+func Count1000(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

@@ -1,0 +1,81 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
+)
+
+// gatherTimeout is how long reading a cluster may take by default.
+const gatherTimeout = 60 * time.Second
+
+// reading says how a cluster is read; all commands that look share its flags.
+type reading struct {
+	timeout    time.Duration
+	allNodes   bool
+	consistent bool
+	verbose    int
+}
+
+func (r *reading) addFlags(fs *pflag.FlagSet) {
+	fs.DurationVar(&r.timeout, "timeout", gatherTimeout, "how long reading the cluster may take; what was not read by then is unknown")
+	fs.BoolVar(&r.allNodes, "all-nodes", false, "ask every kubelet and every pod of the network; in large clusters a sample is asked, those in trouble first")
+	fs.BoolVar(&r.consistent, "consistent", false, "read lists as of now, by pages, not from the API server's watch cache, which may lag by a moment and costs less")
+	fs.CountVarP(&r.verbose, "verbose", "v", "tell on stderr what was read: objects, bytes, requests, time")
+}
+
+func (r *reading) valid() error {
+	if r.timeout <= 0 {
+		return usage("--timeout %s: must be longer than nothing", r.timeout)
+	}
+	return nil
+}
+
+// reads collects what was read, for --verbose.
+type reads struct {
+	mu  sync.Mutex
+	all []gather.Read
+}
+
+func (r *reads) add(read gather.Read) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, read)
+}
+
+// tell writes a line for each read, in the order in which they ended.
+func (r *reads) tell(to io.Writer) {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "objects\tbytes\trequests\tseconds\t  read")
+	for _, read := range r.all {
+		what := read.Source.Name
+		if read.Namespace != "" {
+			what += " of " + report.Clean(read.Namespace)
+		}
+		if read.Err != nil {
+			what += ": " + report.Clean(read.Err.Error())
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.2f\t  %s\n", report.Count1000(read.Objects), bytesText(read.Bytes), read.Requests, read.Took.Seconds(), what)
+	}
+	w.Flush()
+}
+
+// bytesText writes a size in the decimal units of networks.
+func bytesText(n int64) string {
+	size, units := float64(n), []string{"B", "kB", "MB", "GB"}
+	for len(units) > 1 && size >= 1000 {
+		size, units = size/1000, units[1:]
+	}
+	if units[0] == "B" {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	return fmt.Sprintf("%.1f %s", size, units[0])
+}
