@@ -198,7 +198,7 @@ func TestPodLogs(t *testing.T) {
 		{pod("runs", facts.Container{State: facts.State{Phase: facts.Running}}), true},
 		{pod("ended", facts.Container{State: facts.State{Phase: facts.Terminated}}), true},
 		{pod("started-again", facts.Container{Restarts: 4, State: waiting.State}), true},
-		{pod("ended-before", facts.Container{Last: facts.State{Phase: facts.Terminated}, State: waiting.State}), true},
+		{pod("ended-before", facts.Container{Ended: &facts.State{Phase: facts.Terminated}, State: waiting.State}), true},
 		{pod("second-container", waiting, facts.Container{State: facts.State{Phase: facts.Running}}), true},
 	}
 	var all []*facts.Pod

@@ -166,7 +166,10 @@ func (p *pool) container(spec *ContainerSpec, statuses []corev1.ContainerStatus,
 	for i := range statuses {
 		if st := &statuses[i]; st.Name == spec.Name {
 			c.Ready, c.Restarts = st.Ready, int(st.RestartCount)
-			c.State, c.Last = p.state(&st.State, detail), p.state(&st.LastTerminationState, detail)
+			c.State = p.state(&st.State, detail)
+			if last := p.state(&st.LastTerminationState, detail); last != (State{}) {
+				c.Ended = &last
+			}
 		}
 	}
 	return c

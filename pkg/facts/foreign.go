@@ -80,7 +80,7 @@ func (r *reader) finishForeign() (*Snapshot, error) {
 	for _, p := range s.Pods {
 		s.Taken = later(s.Taken, p.Created)
 		for _, c := range p.Containers {
-			s.Taken = later(later(s.Taken, c.State.Started), c.Last.Finished)
+			s.Taken = later(later(s.Taken, c.State.Started), c.Last().Finished)
 		}
 	}
 	for _, e := range s.Events {

@@ -49,7 +49,16 @@ type Container struct {
 	Ready    bool
 	Restarts int
 	State    State
-	Last     State // how the instance before this one ended; zero where there was none
+	Ended    *State // how the instance before this one ended; nil where there was none
+}
+
+// Last returns how the instance before this one ended; the zero State where there was
+// none.
+func (c *Container) Last() State {
+	if c.Ended == nil {
+		return State{}
+	}
+	return *c.Ended
 }
 
 // ContainerSpec is what the containers of one template have in common. It is shared by
@@ -109,7 +118,7 @@ func (p *Pod) Crashing() *Container {
 // ago. Ready as it may be, that can be the moment between two crashes.
 func (p *Pod) Unsettled(now time.Time, while time.Duration) bool {
 	return slices.ContainsFunc(p.Containers, func(c Container) bool {
-		return c.State.Phase == Running && c.Last.Phase == Terminated && c.Last.ExitCode != 0 && now.Sub(c.State.Started) < while
+		return c.State.Phase == Running && c.Last().Phase == Terminated && c.Last().ExitCode != 0 && now.Sub(c.State.Started) < while
 	})
 }
 
@@ -130,7 +139,7 @@ func (p *Pod) Trouble() string {
 		return string(p.Phase)
 	}
 	for _, c := range p.Containers {
-		if c.Last.Reason == "OOMKilled" {
+		if c.Last().Reason == "OOMKilled" {
 			return "running but not Ready, OOMKilled before"
 		}
 	}

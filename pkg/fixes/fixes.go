@@ -151,5 +151,5 @@ func crashing(s *facts.Snapshot, f checks.Finding) []*facts.Pod {
 }
 
 func crashedLast(p *facts.Pod) bool {
-	return slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return c.Last.Phase == facts.Terminated && c.Last.ExitCode != 0 })
+	return slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 })
 }

@@ -155,7 +155,7 @@ func (p *printer) evidence(n *cause.Node) {
 		p.wrapped(6, "", "%s", Clean(e.Text))
 	}
 	if more := len(n.Evidence) - len(shown); more > 0 {
-		p.line(4, fmt.Sprintf("and %d more (-o wide)", more))
+		p.line(4, fmt.Sprintf("and %s more (-o wide)", Count1000(more)))
 	}
 }
 
@@ -173,7 +173,7 @@ func (p *printer) symptoms(n *cause.Node) {
 		p.wrapped(4, "", "%s", sentence(s))
 	}
 	if more := len(all) - len(shown); more > 0 {
-		p.line(4, fmt.Sprintf("and %d more (-o wide)", more))
+		p.line(4, fmt.Sprintf("and %s more (-o wide)", Count1000(more)))
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *printer) unknown(r Report) {
 		p.wrapped(4, "", p.paint(color.Faint, "%s"), "so unknown: "+strings.Join(byReason[reason], ", "))
 	}
 	if more := len(reasons) - len(shown); more > 0 {
-		p.line(2, fmt.Sprintf("and %d more (-o wide)", more))
+		p.line(2, fmt.Sprintf("and %s more (-o wide)", Count1000(more)))
 	}
 	if forbidden {
 		p.line(2, "`kubectl netdoctor rbac` prints the rights that looking takes.")

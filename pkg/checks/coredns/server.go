@@ -50,11 +50,11 @@ func (v server) failing(s *facts.Snapshot) bool {
 	c := v.container
 	switch c.State.Phase {
 	case facts.Running:
-		return c.Last.Phase == facts.Terminated && c.Last.ExitCode != 0 && s.Taken.Sub(c.State.Started) < settle
+		return c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 && s.Taken.Sub(c.State.Started) < settle
 	case facts.Terminated:
 		return c.State.ExitCode != 0
 	}
-	return c.Last.Phase == facts.Terminated || c.Restarts > 0
+	return c.Last().Phase == facts.Terminated || c.Restarts > 0
 }
 
 // failingLogs names the logs without which nobody knows why a server does not stay up.

@@ -81,7 +81,7 @@ func ill(s *facts.Snapshot, p *facts.Pod) checks.Finding {
 func restarting(s *facts.Snapshot, p *facts.Pod) *facts.Container {
 	for i := range p.Containers {
 		c := &p.Containers[i]
-		if c.Restarts >= 3 && c.Last.Phase == facts.Terminated && c.Last.ExitCode != 0 && s.Taken.Sub(c.Last.Finished) < 10*time.Minute {
+		if c.Restarts >= 3 && c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 && s.Taken.Sub(c.Last().Finished) < 10*time.Minute {
 			return c
 		}
 	}
@@ -89,7 +89,7 @@ func restarting(s *facts.Snapshot, p *facts.Pod) *facts.Container {
 }
 
 func crashed(s *facts.Snapshot, p *facts.Pod, c *facts.Container) checks.Finding {
-	end := c.Last
+	end := c.Last()
 	if c.State.Phase == facts.Terminated {
 		end = c.State
 	}

@@ -65,8 +65,8 @@ func podEvidence(s *facts.Snapshot, p *facts.Pod) []checks.Evidence {
 	for _, c := range p.Containers {
 		from := fmt.Sprintf("%s, container %s", p.Ref(), c.Name)
 		switch {
-		case c.Last.Phase == facts.Terminated:
-			out = append(out, checks.Quote(from, fmt.Sprintf("restarted %d times, last exit: %s, code %d", c.Restarts, c.Last.Reason, c.Last.ExitCode)))
+		case c.Last().Phase == facts.Terminated:
+			out = append(out, checks.Quote(from, fmt.Sprintf("restarted %d times, last exit: %s, code %d", c.Restarts, c.Last().Reason, c.Last().ExitCode)))
 		case c.State.Phase == facts.Waiting && c.State.Message != "":
 			out = append(out, checks.Quote(from, c.State.Reason+": "+c.State.Message))
 		}
