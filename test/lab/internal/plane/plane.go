@@ -70,8 +70,9 @@ func (p plane) etcd() component {
 		"--listen-peer-urls=" + peerURL,
 		"--initial-advertise-peer-urls=" + peerURL,
 		"--initial-cluster=lab=" + peerURL,
-		"--socket-reuse-port", // the lab may hold the ports, see reservePort
-		"--unsafe-no-fsync",   // nobody reads the data after a crash
+		"--socket-reuse-port",              // the lab may hold the ports, see reservePort
+		"--unsafe-no-fsync",                // nobody reads the data after a crash
+		"--quota-backend-bytes=8589934592", // the usual 2 GiB are filled by the largest clusters
 		"--log-level=warn",
 	}, p.etcdURL() + "/readyz"}
 }
