@@ -126,7 +126,7 @@ func (a *Applier) abandon(ctx context.Context, r *Repair, done int) error {
 func (a *Applier) restart(ctx context.Context, plan fixes.Plan) error {
 	pods := a.Client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"})
 	for _, p := range plan.Restarts {
-		uid := types.UID(p.UID)
+		uid := types.UID(p.UID())
 		err := pods.Namespace(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			return fmt.Errorf("deleting pod %s/%s: %w", p.Namespace, p.Name, err)

@@ -84,7 +84,7 @@ func TestApplyJournalsFirst(t *testing.T) {
 	s, objects, p := three(t)
 	pod := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "cook-1", "namespace": "shop", "uid": "c1"}}}
 	s.put(pod)
-	p.Restarts = []*facts.Pod{{Namespace: "shop", Name: "cook-1", UID: "c1"}}
+	p.Restarts = []*facts.Pod{{Namespace: "shop", Name: "cook-1", Rare: &facts.Rare{UID: "c1"}}}
 	s.after = func(line string) {
 		if line == "POST journal" {
 			same(t, "entry before the first change", []apply.State{apply.Pending}, s.entries(t))
@@ -137,7 +137,7 @@ func TestRestart(t *testing.T) {
 			s := newServer(t, pod)
 			s.before = on("DELETE pods/waiter-0", tt.status)
 			p := plan()
-			p.Restarts = []*facts.Pod{{Namespace: "shop", Name: "waiter-0", UID: tt.uid}}
+			p.Restarts = []*facts.Pod{{Namespace: "shop", Name: "waiter-0", Rare: &facts.Rare{UID: tt.uid}}}
 			r, err := s.applier(t).Apply(t.Context(), p)
 			if got := errText(err); (got == "") != (tt.wantErr == "") || !strings.Contains(got, tt.wantErr) {
 				t.Errorf("got error %q, want %q", got, tt.wantErr)

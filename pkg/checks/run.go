@@ -107,5 +107,5 @@ func PodLogs(pods []*facts.Pod) []Part {
 }
 
 func started(c facts.Container) bool {
-	return c.Restarts > 0 || c.State.Phase == facts.Running || c.State.Phase == facts.Terminated || c.Last().Phase != ""
+	return c.Restarts > 0 || c.State.Phase == facts.Running || c.State.Phase == facts.Terminated || c.Last().Phase != 0
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -71,11 +72,19 @@ func (c *cluster) contextName() string {
 // does not limit an examination.
 func (c *cluster) namespace() string { return *c.flags.Namespace }
 
+// collectAt is by how many percent the heap may grow before the garbage is collected. A
+// large cluster's facts fill the heap once, and what comes in is limited by the API
+// server: a tenth more of our processor time saves a third of the memory.
+const collectAt = 20
+
 // live reads the cluster.
 func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.Depth, how reading, record *facts.Recorder) (*facts.Snapshot, error) {
 	config, err := c.config()
 	if err != nil {
 		return nil, err
+	}
+	if c.env.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
 	}
 	progress := newProgress(c.env)
 	defer progress.clear()

@@ -65,7 +65,7 @@ func (r *reads) tell(to io.Writer) {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%.2f\t  %s\n", report.Count1000(read.Objects), bytesText(read.Bytes), read.Requests, read.Took.Seconds(), what)
 	}
-	w.Flush()
+	_ = w.Flush() // to stderr: there is nobody to tell
 }
 
 // bytesText writes a size in the decimal units of networks.

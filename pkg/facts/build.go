@@ -79,15 +79,15 @@ func add(s *Snapshot, p *pool, obj any) error {
 	case *Pod:
 		s.Pods = append(s.Pods, o)
 	default:
-		return addWhole(s, obj)
+		return addWhole(s, p, obj)
 	}
 	return nil
 }
 
 // addWhole takes objects that keep their API form, without what no check reads.
-func addWhole(s *Snapshot, obj any) error {
+func addWhole(s *Snapshot, p *pool, obj any) error {
 	if m, ok := obj.(metav1.Object); ok {
-		trim(m)
+		p.trim(m)
 	}
 	switch o := obj.(type) {
 	case *corev1.Node:
@@ -126,14 +126,24 @@ func InPart(obj metav1.Object) bool {
 }
 
 // trim takes from an object what no check reads and what is large: of a node the list of
-// its images alone is half.
-func trim(obj metav1.Object) {
+// its images alone is half. What nodes have in common they share.
+func (p *pool) trim(obj metav1.Object) {
 	obj.SetManagedFields(nil)
+	obj.SetLabels(p.table(obj.GetLabels()))
+	obj.SetAnnotations(p.table(obj.GetAnnotations()))
 	switch o := obj.(type) {
 	case *corev1.Node:
 		delete(o.Annotations, lastApplied)
 		o.Status.Images, o.Status.VolumesInUse, o.Status.VolumesAttached = nil, nil, nil
 		o.Status.Capacity, o.Status.Allocatable = nil, nil
+		for i := range o.Status.Conditions {
+			c := &o.Status.Conditions[i]
+			c.Type, c.Status = corev1.NodeConditionType(p.one(string(c.Type))), corev1.ConditionStatus(p.one(string(c.Status)))
+			c.Reason, c.Message = p.one(c.Reason), p.one(c.Message)
+		}
+		info := &o.Status.NodeInfo
+		info.KernelVersion, info.OSImage, info.ContainerRuntimeVersion = p.one(info.KernelVersion), p.one(info.OSImage), p.one(info.ContainerRuntimeVersion)
+		info.KubeletVersion, info.OperatingSystem, info.Architecture = p.one(info.KubeletVersion), p.one(info.OperatingSystem), p.one(info.Architecture)
 	case *appsv1.Deployment:
 		if !SystemNamespace(o.Namespace) {
 			o.Annotations = map[string]string{partMark: ""}
@@ -268,8 +278,8 @@ func (b *Builder) Scope(namespace string) { b.s.Scope = namespace }
 func (b *Builder) Build() *Snapshot {
 	s := b.s
 	sortPods(s.Pods)
-	sortCompact(s.EndpointSlices)
-	sortCompact(s.Events)
+	slices.SortFunc(s.EndpointSlices, func(x, y *EndpointSlice) int { return x.Ref().Compare(y.Ref()) })
+	slices.SortFunc(s.Events, compareEvents)
 	sortObjects(s.Nodes)
 	sortObjects(s.Namespaces)
 	sortObjects(s.Services)
@@ -282,10 +292,6 @@ func (b *Builder) Build() *Snapshot {
 	s.index = newIndex(s)
 	b.s = nil
 	return s
-}
-
-func sortCompact[T interface{ Ref() Ref }](list []T) {
-	slices.SortFunc(list, func(x, y T) int { return x.Ref().Compare(y.Ref()) })
 }
 
 func sortObjects[T metav1.Object](list []T) {

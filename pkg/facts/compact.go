@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -26,13 +27,13 @@ const (
 // are set anew and not overwritten in place.
 type pool struct {
 	strings   map[string]string
-	templates map[string]*Template
-	specs     map[string]*ContainerSpec
+	templates map[keySum]*Template
+	specs     map[keySum]*ContainerSpec
 	key       []byte
 }
 
 func newPool() *pool {
-	return &pool{strings: map[string]string{}, templates: map[string]*Template{}, specs: map[string]*ContainerSpec{}}
+	return &pool{strings: map[string]string{}, templates: map[keySum]*Template{}, specs: map[keySum]*ContainerSpec{}}
 }
 
 // one returns the string that stands for all equal ones.
@@ -42,6 +43,18 @@ func (p *pool) one(s string) string {
 	}
 	p.strings[s] = s
 	return s
+}
+
+// table returns a table of the same contents that shares its strings.
+func (p *pool) table(of map[string]string) map[string]string {
+	if of == nil {
+		return nil
+	}
+	out := make(map[string]string, len(of))
+	for k, v := range of {
+		out[p.one(k)] = p.one(v)
+	}
+	return out
 }
 
 // detailed tells whether a pod may be part of the network stack: one of the system
@@ -55,29 +68,34 @@ func (p *pool) pod(in *corev1.Pod) *Pod {
 	owner := podOwner(in)
 	detail := detailed(in, owner)
 	out := &Pod{
-		Namespace: p.one(in.Namespace), Name: in.Name, UID: string(in.UID),
+		Namespace: p.one(in.Namespace), Name: in.Name,
 		Template: p.template(in, owner, detail), Node: p.one(in.Spec.NodeName),
 		Phase:   corev1.PodPhase(p.one(string(in.Status.Phase))),
-		Created: in.CreationTimestamp.Time, Deleting: in.DeletionTimestamp != nil,
+		Created: stamp(in.CreationTimestamp), Deleting: in.DeletionTimestamp != nil,
 	}
-	switch {
-	case len(in.Status.PodIPs) > 0:
-		out.IPs = make([]string, len(in.Status.PodIPs))
-		for i := range in.Status.PodIPs {
-			out.IPs[i] = in.Status.PodIPs[i].IP
-		}
-	case in.Status.PodIP != "":
-		out.IPs = []string{in.Status.PodIP}
+	var rare Rare
+	if detail {
+		rare.UID = string(in.UID)
+	}
+	out.JoinedIPs = in.Status.PodIP
+	for i := 1; i < len(in.Status.PodIPs); i++ {
+		out.JoinedIPs += "," + in.Status.PodIPs[i].IP
+	}
+	if out.JoinedIPs == "" && len(in.Status.PodIPs) > 0 {
+		out.JoinedIPs = in.Status.PodIPs[0].IP
 	}
 	for i := range in.Status.Conditions {
 		switch c := &in.Status.Conditions[i]; c.Type {
 		case corev1.PodReady:
-			out.Ready, out.ReadySince = c.Status == corev1.ConditionTrue, c.LastTransitionTime.Time
+			out.Ready, out.ReadySince = c.Status == corev1.ConditionTrue, stamp(c.LastTransitionTime)
 		case corev1.PodScheduled:
 			if c.Status == corev1.ConditionFalse {
-				out.Unschedulable = p.one(c.Message)
+				rare.Unschedulable = p.one(c.Message)
 			}
 		}
+	}
+	if rare != (Rare{}) {
+		out.Rare = &rare
 	}
 	out.Containers = p.containers(in, detail)
 	return out
@@ -107,12 +125,13 @@ func (p *pool) template(in *corev1.Pod, owner Ref, detail bool) *Template {
 	k.table(t.NodeSelector)
 	k.text(t.ConfigMaps...)
 	p.key = k
-	if known := p.templates[string(k)]; known != nil {
+	sum := k.sum()
+	if known := p.templates[sum]; known != nil {
 		return known
 	}
-	t.Owner.Namespace = p.one(t.Owner.Namespace)
+	t.Owner.Namespace, t.Owner.Kind, t.Labels = p.one(t.Owner.Namespace), p.one(t.Owner.Kind), p.table(t.Labels)
 	shared := t
-	p.templates[string(k)] = &shared
+	p.templates[sum] = &shared
 	return &shared
 }
 
@@ -153,11 +172,12 @@ func (p *pool) spec(in *corev1.Container, c ContainerSpec, detail bool) *Contain
 		k.optional(c.AllowPrivilegeEscalation)
 	}
 	p.key = k
-	if known := p.specs[string(k)]; known != nil {
+	sum := k.sum()
+	if known := p.specs[sum]; known != nil {
 		return known
 	}
 	shared := c
-	p.specs[string(k)] = &shared
+	p.specs[sum] = &shared
 	return &shared
 }
 
@@ -165,7 +185,7 @@ func (p *pool) container(spec *ContainerSpec, statuses []corev1.ContainerStatus,
 	c := Container{ContainerSpec: spec}
 	for i := range statuses {
 		if st := &statuses[i]; st.Name == spec.Name {
-			c.Ready, c.Restarts = st.Ready, int(st.RestartCount)
+			c.Ready, c.Restarts = st.Ready, st.RestartCount
 			c.State = p.state(&st.State, detail)
 			if last := p.state(&st.LastTerminationState, detail); last != (State{}) {
 				c.Ended = &last
@@ -180,11 +200,11 @@ func (p *pool) state(in *corev1.ContainerState, detail bool) State {
 	case in.Waiting != nil:
 		return State{Phase: Waiting, Reason: p.one(in.Waiting.Reason), Message: message(in.Waiting.Message, detail)}
 	case in.Running != nil:
-		return State{Phase: Running, Started: in.Running.StartedAt.Time}
+		return State{Phase: Running, Started: stamp(in.Running.StartedAt)}
 	case in.Terminated != nil:
 		t := in.Terminated
-		return State{Phase: Terminated, Reason: p.one(t.Reason), Message: message(t.Message, detail), ExitCode: int(t.ExitCode),
-			Started: t.StartedAt.Time, Finished: t.FinishedAt.Time}
+		return State{Phase: Terminated, Reason: p.one(t.Reason), Message: message(t.Message, detail), ExitCode: t.ExitCode,
+			Started: stamp(t.StartedAt), Finished: stamp(t.FinishedAt)}
 	}
 	return State{}
 }
@@ -238,8 +258,8 @@ func (p *pool) endpoint(in *discoveryv1.Endpoint) Endpoint {
 	if in.NodeName != nil {
 		out.Node = p.one(*in.NodeName)
 	}
-	if t := in.TargetRef; t != nil {
-		out.Target = Ref{Kind: p.one(t.Kind), Namespace: p.one(t.Namespace), Name: t.Name}
+	if t := in.TargetRef; t != nil && t.Kind == "Pod" {
+		out.Pod = t.Name
 	}
 	return out
 }
@@ -247,14 +267,19 @@ func (p *pool) endpoint(in *discoveryv1.Endpoint) Endpoint {
 func (p *pool) event(in *corev1.Event) *Event {
 	o := &in.InvolvedObject
 	return &Event{
-		Namespace: p.one(in.Namespace), Name: in.Name,
-		About: Ref{Kind: p.one(o.Kind), Namespace: p.one(o.Namespace), Name: o.Name},
-		Type:  p.one(in.Type), Reason: p.one(in.Reason), Message: p.one(in.Message), Seen: eventTime(in),
+		Namespace: p.one(in.Namespace),
+		About:     Ref{Kind: p.one(o.Kind), Namespace: p.one(o.Namespace), Name: o.Name},
+		Type:      p.one(in.Type), Reason: p.one(in.Reason), Message: in.Message, Seen: stamp(metav1.NewTime(eventTime(in))),
 	}
 }
 
 // keyOf builds a key that equal values alone have: each part stands behind its length.
 type keyOf []byte
+
+// keySum stands for a key, which may be long: nobody makes two of the same sum.
+type keySum [sha256.Size]byte
+
+func (k *keyOf) sum() keySum { return sha256.Sum256(*k) }
 
 func (k *keyOf) number(n int) { *k = binary.AppendVarint(*k, int64(n)) }
 

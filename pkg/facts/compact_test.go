@@ -137,8 +137,8 @@ func TestBatchAllowsReuse(t *testing.T) {
 		pod, name := kiosk(), fmt.Sprintf("kiosk-%d", i)
 		pod.Name, pod.Labels["app"], pod.Spec.Containers[0].Ports[0].Name = name, name, name
 		slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: name}, Ports: []discoveryv1.EndpointPort{{Name: ptr.To(name)}},
-			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{name}, TargetRef: &corev1.ObjectReference{Name: name}}}}
-		event := &corev1.Event{ObjectMeta: metav1.ObjectMeta{Name: name}, Message: name}
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{name}, TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: name}}}}
+		event := &corev1.Event{ObjectMeta: metav1.ObjectMeta{Name: name}, InvolvedObject: corev1.ObjectReference{Name: name}, Message: name}
 		reuse(t, pod, &p)
 		reuse(t, slice, &es)
 		reuse(t, event, &e)
@@ -151,7 +151,7 @@ func TestBatchAllowsReuse(t *testing.T) {
 	for i := range 3 {
 		name := fmt.Sprintf("kiosk-%d", i)
 		p, es, e := b.s.Pods[i], b.s.EndpointSlices[i], b.s.Events[i]
-		got := []string{p.Name, p.Labels["app"], p.Containers[1].Ports[0].Name, es.Name, *es.Ports[0].Name, es.Endpoints[0].Address, es.Endpoints[0].Target.Name, e.Name, e.Message}
+		got := []string{p.Name, p.Labels["app"], p.Containers[1].Ports[0].Name, es.Name, *es.Ports[0].Name, es.Endpoints[0].Address, es.Endpoints[0].Pod, e.About.Name, e.Message}
 		for _, s := range got {
 			if s != name {
 				t.Fatalf("object %d: %q", i, got)

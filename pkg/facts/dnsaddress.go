@@ -72,9 +72,9 @@ func (s *Snapshot) DNSListeners() func(ip string) bool {
 func (c *Container) dnsAddresses(p *Pod) []string {
 	switch {
 	case strings.Contains(c.Image, nodeCacheImage):
-		return append(localIPs(c.Command), p.IPs...)
+		return append(localIPs(c.Command), p.IPs()...)
 	case DNSImage(c.Image):
-		return p.IPs
+		return p.IPs()
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type Endpoint struct {
 	Ready       bool   // also where the condition is not set (k8s.io/api/discovery/v1, EndpointConditions)
 	Terminating bool
 	Node        string
-	Target      Ref // the pod behind it; zero where none is named
+	Pod         string // behind it, in the slice's namespace; empty where none is named
 }
 
 // Ref names the slice.

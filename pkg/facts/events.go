@@ -1,6 +1,8 @@
 package facts
 
 import (
+	"cmp"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -8,15 +10,16 @@ import (
 
 // Event is an event in the compact form that checks read.
 type Event struct {
-	Namespace, Name string
-
+	Namespace             string
 	About                 Ref
 	Type, Reason, Message string
-	Seen                  time.Time // when it was last seen
+	Seen                  Stamp // when it was last seen
 }
 
-// Ref names the event itself.
-func (e *Event) Ref() Ref { return Ref{Kind: "Event", Namespace: e.Namespace, Name: e.Name} }
+func compareEvents(a, b *Event) int {
+	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), a.About.Compare(b.About), cmp.Compare(a.Seen, b.Seen),
+		strings.Compare(a.Type, b.Type), strings.Compare(a.Reason, b.Reason), strings.Compare(a.Message, b.Message))
+}
 
 // eventTime returns when an event was last seen; events of the newer API carry it in
 // their series or eventTime.

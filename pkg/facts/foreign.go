@@ -78,13 +78,13 @@ func (r *reader) finishForeign() (*Snapshot, error) {
 	}
 	s.Depth, s.Scope = Logs, r.onlyNamespace()
 	for _, p := range s.Pods {
-		s.Taken = later(s.Taken, p.Created)
+		s.Taken = later(s.Taken, p.Created.Time())
 		for _, c := range p.Containers {
-			s.Taken = later(later(s.Taken, c.State.Started), c.Last().Finished)
+			s.Taken = later(later(s.Taken, c.State.Started.Time()), c.Last().Finished.Time())
 		}
 	}
 	for _, e := range s.Events {
-		s.Taken = later(s.Taken, e.Seen)
+		s.Taken = later(s.Taken, e.Seen.Time())
 	}
 	return r.b.Build(), nil
 }

@@ -33,11 +33,7 @@ func newIndex(s *Snapshot) index {
 	for _, n := range s.Nodes {
 		x.nodes[n.Name] = n
 	}
-	for _, p := range s.Pods {
-		if p.Node != "" {
-			x.podsByNode[p.Node] = append(x.podsByNode[p.Node], p)
-		}
-	}
+	x.addPods(s.Pods)
 	for _, svc := range s.Services {
 		x.services[name{svc.Namespace, svc.Name}] = svc
 	}
@@ -51,7 +47,7 @@ func newIndex(s *Snapshot) index {
 		x.configMaps[name{cm.Namespace, cm.Name}] = cm
 	}
 	for _, e := range s.Events {
-		if e.Type == corev1.EventTypeWarning && (x.warnings[e.About] == nil || e.Seen.After(x.warnings[e.About].Seen)) {
+		if e.Type == corev1.EventTypeWarning && (x.warnings[e.About] == nil || e.Seen > x.warnings[e.About].Seen) {
 			x.warnings[e.About] = e
 		}
 	}
@@ -59,6 +55,29 @@ func newIndex(s *Snapshot) index {
 		x.logged[key[:strings.LastIndexByte(key, '/')]] = true
 	}
 	return x
+}
+
+// addPods hands out parts of one list, each of the length that it comes to have.
+func (x *index) addPods(pods []*Pod) {
+	count, placed := make(map[string]int, len(x.nodes)), 0
+	for _, p := range pods {
+		if p.Node != "" {
+			count[p.Node]++
+			placed++
+		}
+	}
+	room := make([]*Pod, placed)
+	for _, p := range pods {
+		if p.Node == "" {
+			continue
+		}
+		on, known := x.podsByNode[p.Node]
+		if !known {
+			n := count[p.Node]
+			on, room = room[:0:n], room[n:]
+		}
+		x.podsByNode[p.Node] = append(on, p)
+	}
 }
 
 // Node returns the node of that name, or nil.

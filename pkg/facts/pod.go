@@ -2,29 +2,52 @@ package facts
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Pod is a pod in the compact form that checks read. There may be 150,000 of them, so
 // it holds only what some check asks for, and what pods have in common stands in memory
 // once.
 type Pod struct {
-	Namespace, Name, UID string
+	Namespace, Name string
 
 	*Template
-	Node     string
-	IPs      []string
-	Phase    corev1.PodPhase
-	Created  time.Time
-	Deleting bool
+	Node      string
+	JoinedIPs string // parted by commas, see IPs
+	Phase     corev1.PodPhase
+	Created   Stamp
 
-	Ready         bool
-	ReadySince    time.Time // when Ready last changed; zero where unknown
-	Unschedulable string    // the scheduler's message while no node is found
+	Ready, Deleting bool
+	ReadySince      Stamp // when Ready last changed; 0 where unknown
 
 	Containers []Container
+	Rare       *Rare // nil where there is nothing of it
+}
+
+// Rare is what few pods have.
+type Rare struct {
+	UID           string // known only of pods that may belong to the network stack, see detailed
+	Unschedulable string // the scheduler's message while no node is found
+}
+
+// UID returns the pod's UID, or "" where it is not known.
+func (p *Pod) UID() string {
+	if p.Rare == nil {
+		return ""
+	}
+	return p.Rare.UID
+}
+
+// Unschedulable returns the scheduler's message while no node is found, or "".
+func (p *Pod) Unschedulable() string {
+	if p.Rare == nil {
+		return ""
+	}
+	return p.Rare.Unschedulable
 }
 
 // Template is what the pods of one owner have in common. It is shared by them and must
@@ -47,7 +70,7 @@ type Template struct {
 type Container struct {
 	*ContainerSpec
 	Ready    bool
-	Restarts int
+	Restarts int32
 	State    State
 	Ended    *State // how the instance before this one ended; nil where there was none
 }
@@ -77,25 +100,52 @@ type ContainerSpec struct {
 // State is where a container is in its life.
 type State struct {
 	Phase    StatePhase
+	ExitCode int32
 	Reason   string
 	Message  string
-	ExitCode int
-	Started  time.Time
-	Finished time.Time
+	Started  Stamp
+	Finished Stamp
 }
 
 // StatePhase is one of the three states that the API knows, or none.
-type StatePhase string
+type StatePhase uint8
 
 // The phases of a container's State.
 const (
-	Waiting    StatePhase = "waiting"
-	Running    StatePhase = "running"
-	Terminated StatePhase = "terminated"
+	Waiting StatePhase = iota + 1
+	Running
+	Terminated
 )
+
+// Stamp is a moment in seconds since 1970, which is as exact as the API tells it; 0 is
+// none.
+type Stamp int64
+
+func stamp(t metav1.Time) Stamp {
+	if t.IsZero() {
+		return 0
+	}
+	return Stamp(t.Unix())
+}
+
+// Time returns the moment in UTC, and the zero time for none.
+func (s Stamp) Time() time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(s), 0).UTC()
+}
 
 // Ref names the pod.
 func (p *Pod) Ref() Ref { return Ref{Kind: "Pod", Namespace: p.Namespace, Name: p.Name} }
+
+// IPs returns the pod's addresses, one for each family.
+func (p *Pod) IPs() []string {
+	if p.JoinedIPs == "" {
+		return nil
+	}
+	return strings.Split(p.JoinedIPs, ",")
+}
 
 // Finished tells whether the pod has ended for good and is expected to serve nothing.
 func (p *Pod) Finished() bool { return p.Phase == corev1.PodSucceeded || p.Phase == corev1.PodFailed }
@@ -118,7 +168,7 @@ func (p *Pod) Crashing() *Container {
 // ago. Ready as it may be, that can be the moment between two crashes.
 func (p *Pod) Unsettled(now time.Time, while time.Duration) bool {
 	return slices.ContainsFunc(p.Containers, func(c Container) bool {
-		return c.State.Phase == Running && c.Last().Phase == Terminated && c.Last().ExitCode != 0 && now.Sub(c.State.Started) < while
+		return c.State.Phase == Running && c.Last().Phase == Terminated && c.Last().ExitCode != 0 && now.Sub(c.State.Started.Time()) < while
 	})
 }
 
@@ -132,7 +182,7 @@ func (p *Pod) Trouble() string {
 			return c.State.Reason
 		}
 	}
-	if p.Unschedulable != "" {
+	if p.Unschedulable() != "" {
 		return "Unschedulable"
 	}
 	if p.Phase != corev1.PodRunning {

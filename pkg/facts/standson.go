@@ -65,8 +65,8 @@ func (s *Snapshot) underService(r Ref) []Ref {
 	}
 	for _, es := range s.SlicesOf(svc) {
 		for _, ep := range es.Endpoints {
-			if ep.Target.Kind == "Pod" {
-				out = append(out, ep.Target)
+			if ep.Pod != "" {
+				out = append(out, Ref{Kind: "Pod", Namespace: es.Namespace, Name: ep.Pod})
 			}
 		}
 	}

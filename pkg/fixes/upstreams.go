@@ -71,7 +71,7 @@ func unfit(s *facts.Snapshot, addr netip.Addr) error {
 		}
 	}
 	for _, p := range s.DNSPods() {
-		if slices.ContainsFunc(p.IPs, same) && !p.HostNetwork {
+		if slices.ContainsFunc(p.IPs(), same) && !p.HostNetwork {
 			return errors.New("that is a pod of CoreDNS itself, which would close the loop again")
 		}
 	}

@@ -70,7 +70,7 @@ func (g *gatherer) readProxy(ctx context.Context, s *facts.Snapshot) {
 		g.gap(facts.Proxy, "", "which pods there are is not known")
 		return
 	}
-	listening := slices.DeleteFunc(s.DNSPods(), func(p *facts.Pod) bool { return len(p.IPs) == 0 }) // there is nobody to ask yet
+	listening := slices.DeleteFunc(s.DNSPods(), func(p *facts.Pod) bool { return len(p.IPs()) == 0 }) // there is nobody to ask yet
 	pods := choose(g, listening, sickProxyPods, soundProxyPods, notReady, podKind(s))
 	for _, p := range pods.asked {
 		g.start(func() { g.askPod(ctx, p, "8181", "ready") })

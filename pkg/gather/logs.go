@@ -51,14 +51,14 @@ func (g *gatherer) readPodLogs(ctx context.Context, p *facts.Pod) {
 	g.progress("logs: %s/%s", p.Namespace, p.Name)
 	for i := range p.Containers {
 		c := &p.Containers[i]
-		if c.State.Phase == facts.Waiting && c.Last().Phase == "" || c.State.Phase == "" {
+		if c.State.Phase == facts.Waiting && c.Last().Phase == 0 || c.State.Phase == 0 {
 			continue // never started
 		}
 		begin := time.Now()
 		var text facts.Log
 		var err error
 		if text.Current, err = g.log(ctx, p, c.Name, false); err == nil {
-			if c.Restarts > 0 || c.Last().Phase != "" {
+			if c.Restarts > 0 || c.Last().Phase != 0 {
 				text.Previous, err = g.log(ctx, p, c.Name, true)
 			}
 			g.addLog(p, c.Name, text, begin)

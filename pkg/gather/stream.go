@@ -206,13 +206,22 @@ type message interface {
 }
 
 // protobufItem returns what decodes one object. Where the batch keeps only values, one
-// object is used again and again.
+// object is used again and again; and unless a bundle is recorded, nothing is decoded
+// that the batch would drop.
 func protobufItem(src *facts.Source, got *received) func([]byte) error {
 	var reused message
 	if src == facts.Pods || src == facts.EndpointSlices || src == facts.Events {
 		reused, _ = facts.New(src).(message)
 	}
+	var picked []byte
 	return func(raw []byte) error {
+		if got.record == nil {
+			var err error
+			if picked, err = wire.Pick(picked[:0], raw, facts.Fields(src)); err != nil {
+				return err
+			}
+			raw = picked
+		}
 		obj := reused
 		if obj == nil {
 			obj, _ = facts.New(src).(message)

@@ -44,7 +44,7 @@ type waiting struct {
 func findPending(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	for _, p := range s.DNSPods() {
-		if p.Phase != corev1.PodPending || p.Node != "" || p.Deleting || s.Taken.Sub(p.Created) < grace {
+		if p.Phase != corev1.PodPending || p.Node != "" || p.Deleting || s.Taken.Sub(p.Created.Time()) < grace {
 			continue
 		}
 		w := whyWaiting(s, p)
@@ -59,8 +59,8 @@ func findPending(s *facts.Snapshot) []checks.Finding {
 				out[i].Evidence = append(out[i].Evidence, checks.Quote(w.from, w.text))
 			}
 		}
-		if p.Unschedulable != "" {
-			out[i].Evidence = append(out[i].Evidence, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable))
+		if p.Unschedulable() != "" {
+			out[i].Evidence = append(out[i].Evidence, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable()))
 		}
 		out[i].Places = append(out[i].Places, p.Ref())
 	}
@@ -70,7 +70,7 @@ func findPending(s *facts.Snapshot) []checks.Finding {
 // whyWaiting looks for the reason in the order in which the scheduler's own words
 // become less telling: taints, then what a pod asks of a node, then its message.
 func whyWaiting(s *facts.Snapshot, p *facts.Pod) waiting {
-	if p.Unschedulable == "" {
+	if p.Unschedulable() == "" {
 		return waiting{message: "waits for the scheduler, which has not looked at it yet", from: p.Ref().String(),
 			text: "no condition PodScheduled", remedy: "See whether kube-scheduler runs, or the scheduler that the pod names in schedulerName."}
 	}
@@ -131,7 +131,7 @@ func taintRemedy(keys []string) string {
 
 func whyUnschedulable(p *facts.Pod) waiting {
 	w := waiting{message: "has no node to run on", remedy: "Read the scheduler's message: it counts the nodes for each reason."}
-	switch m := p.Unschedulable; {
+	switch m := p.Unschedulable(); {
 	case strings.Contains(m, "Insufficient"), strings.Contains(m, "Too many pods"):
 		w.message = "has no node to run on: none has enough room"
 		w.remedy = "Free what the scheduler's message names as insufficient, or add a node."

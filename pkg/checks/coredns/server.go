@@ -50,7 +50,7 @@ func (v server) failing(s *facts.Snapshot) bool {
 	c := v.container
 	switch c.State.Phase {
 	case facts.Running:
-		return c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 && s.Taken.Sub(c.State.Started) < settle
+		return c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 && s.Taken.Sub(c.State.Started.Time()) < settle
 	case facts.Terminated:
 		return c.State.ExitCode != 0
 	}

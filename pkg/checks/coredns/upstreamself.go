@@ -96,7 +96,7 @@ func OwnAddresses(s *facts.Snapshot, p *facts.Pod) map[netip.Addr]string {
 	}
 	for _, other := range s.DNSPods() {
 		if other.Owner == p.Owner && !other.HostNetwork {
-			for _, ip := range other.IPs {
+			for _, ip := range other.IPs() {
 				add(ip, other.Ref().String())
 			}
 		}

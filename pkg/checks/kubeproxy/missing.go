@@ -104,7 +104,7 @@ func absent(s *facts.Snapshot, sets []*appsv1.DaemonSet) []checks.Finding {
 func waiting(s *facts.Snapshot) []*facts.Pod {
 	var out []*facts.Pod
 	for _, p := range s.DNSPods() {
-		if !p.Ready && len(checks.PodLogs([]*facts.Pod{p})) > 0 && s.Taken.Sub(p.Created) >= grace {
+		if !p.Ready && len(checks.PodLogs([]*facts.Pod{p})) > 0 && s.Taken.Sub(p.Created.Time()) >= grace {
 			out = append(out, p)
 		}
 	}

@@ -68,7 +68,7 @@ func ill(s *facts.Snapshot, p *facts.Pod) checks.Finding {
 	switch {
 	case c != nil:
 		return crashed(s, p, c)
-	case !p.Ready && s.Taken.Sub(p.Created) >= grace:
+	case !p.Ready && s.Taken.Sub(p.Created.Time()) >= grace:
 		return notReady(s, p)
 	case p.Ready:
 		return stuck(s, p)
@@ -81,7 +81,7 @@ func ill(s *facts.Snapshot, p *facts.Pod) checks.Finding {
 func restarting(s *facts.Snapshot, p *facts.Pod) *facts.Container {
 	for i := range p.Containers {
 		c := &p.Containers[i]
-		if c.Restarts >= 3 && c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 && s.Taken.Sub(c.Last().Finished) < 10*time.Minute {
+		if c.Restarts >= 3 && c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 && s.Taken.Sub(c.Last().Finished.Time()) < 10*time.Minute {
 			return c
 		}
 	}
@@ -119,8 +119,8 @@ func notReady(s *facts.Snapshot, p *facts.Pod) checks.Finding {
 			f.Evidence = append(f.Evidence, checks.Quote(fmt.Sprintf("%s, container %s", p.Ref(), c.Name), c.State.Reason+": "+c.State.Message))
 		}
 	}
-	if p.Unschedulable != "" {
-		f.Evidence = append(f.Evidence, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable))
+	if p.Unschedulable() != "" {
+		f.Evidence = append(f.Evidence, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable()))
 	}
 	if e := s.LastWarning(p.Ref()); e != nil {
 		f.Evidence = append(f.Evidence, checks.Quote(p.Ref().String()+", event "+e.Reason, e.Message))

@@ -46,7 +46,7 @@ func findTargetPortMismatch(s *facts.Snapshot) []checks.Finding {
 		pods := slices.DeleteFunc(s.Selected(svc.Namespace, svc.Spec.Selector), func(p *facts.Pod) bool {
 			return p.Finished() || p.Deleting || p.Owner.Kind == "Job" // a hook of a chart, gone in a moment
 		})
-		slices.SortStableFunc(pods, func(a, b *facts.Pod) int { return b.Created.Compare(a.Created) })
+		slices.SortStableFunc(pods, func(a, b *facts.Pod) int { return cmp.Compare(b.Created, a.Created) })
 		for _, port := range svc.Spec.Ports {
 			if port.TargetPort.Type != intstr.String || len(pods) == 0 {
 				continue

@@ -57,7 +57,7 @@ func stack(s *facts.Snapshot) []*facts.Pod {
 // has failed yet.
 func young(s *facts.Snapshot, p *facts.Pod) bool {
 	failed := slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return c.Restarts > 0 })
-	return !failed && p.Crashing() == nil && s.Taken.Sub(p.Created) < grace
+	return !failed && p.Crashing() == nil && s.Taken.Sub(p.Created.Time()) < grace
 }
 
 func podEvidence(s *facts.Snapshot, p *facts.Pod) []checks.Evidence {
@@ -71,8 +71,8 @@ func podEvidence(s *facts.Snapshot, p *facts.Pod) []checks.Evidence {
 			out = append(out, checks.Quote(from, c.State.Reason+": "+c.State.Message))
 		}
 	}
-	if p.Unschedulable != "" {
-		out = append(out, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable))
+	if p.Unschedulable() != "" {
+		out = append(out, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable()))
 	}
 	if body := strings.TrimSpace(s.Proxy[p.Namespace+"/"+p.Name+"/8181/ready"]); body != "" && body != "OK" {
 		// The ready plugin of CoreDNS answers with the plugins that it waits for.
