@@ -31,7 +31,8 @@ func Down(ctx context.Context, opts Options) error {
 	c, err := load(opts.Name)
 	switch {
 	case errors.Is(err, errNoLab):
-		return c.removeDir() // whoever had no time for a record has made no more
+		// Whoever had no time for a record has made no more.
+		return errors.Join(c.removeDir(), restoreInotify(ctx))
 	case err != nil:
 		return err
 	}
@@ -66,7 +67,10 @@ func (c *Cluster) remove(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.removeDir()
+	if err := c.removeDir(); err != nil {
+		return err
+	}
+	return restoreInotify(ctx)
 }
 
 func (c *Cluster) removeDir() error {

@@ -109,6 +109,9 @@ func create(ctx context.Context, opts Options, r record) (*Cluster, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, upTimeout)
 	defer cancel()
+	if err := raiseInotify(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.start(ctx, opts.Progress); err != nil {
 		return nil, fmt.Errorf("starting the lab: %w", err)
 	}

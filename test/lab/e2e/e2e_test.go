@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,6 +60,7 @@ type run struct {
 	artifacts string
 	chosen    []*faults.Fault
 	todo      chan *faults.Fault
+	starting  chan struct{} // held while a lab starts, which takes a processor
 
 	mu      sync.Mutex
 	results Results
@@ -107,6 +109,7 @@ func newRun(t *testing.T) *run {
 			t.Fatal(err)
 		}
 	}
+	r.starting = make(chan struct{}, runtime.NumCPU())
 	r.todo = make(chan *faults.Fault, len(r.chosen))
 	for _, f := range inOrder(r.chosen) {
 		r.todo <- f
@@ -117,14 +120,8 @@ func newRun(t *testing.T) *run {
 
 // work starts a cluster and makes faults in it until none is left to be made.
 func (r *run) work(t *testing.T, i int) {
-	s, err := r.newSuite(t, i)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	if err := s.startHealthy(t.Context()); err != nil {
-		s.save(t, "healthy")
-		t.Errorf("the cluster is not healthy before anything was broken: %v", err)
+	s := r.healthySuite(t, i)
+	if s == nil {
 		return
 	}
 	if i == 0 {
@@ -142,6 +139,24 @@ func (r *run) work(t *testing.T, i int) {
 		}
 		t.Run(f.ID, func(t *testing.T) { fit = s.fault(t, f) })
 	}
+}
+
+// healthySuite starts a cluster and waits until it is healthy; nil where it does not
+// come to be.
+func (r *run) healthySuite(t *testing.T, i int) *suite {
+	r.starting <- struct{}{}
+	defer func() { <-r.starting }()
+	s, err := r.newSuite(t, i)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	if err := s.startHealthy(t.Context()); err != nil {
+		s.save(t, "healthy")
+		t.Errorf("the cluster is not healthy before anything was broken: %v", err)
+		return nil
+	}
+	return s
 }
 
 func (r *run) newSuite(t *testing.T, i int) (*suite, error) {

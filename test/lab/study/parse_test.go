@@ -55,6 +55,7 @@ func TestMatches(t *testing.T) {
 		{"lines after", "a\n…", "a\n", true},
 		{"more lines than shown", "a", "a\nb\n", false},
 		{"fewer lines than shown", "a\nb", "a\n", false},
+		{"kubectl run could not attach in time", "Name: x", "Name: x\n\nwarning: couldn't attach to pod/a, falling back to streaming logs: no\n", true},
 		{"special characters", `a.b ["x"]`, "a.b [\"x\"]\n", true},
 		{"special characters are no pattern", "a.b", "axb\n", false},
 	} {

@@ -90,6 +90,10 @@ func (s Step) Reads() bool {
 	return s.Node != "" || verb.MatchString(s.Command)
 }
 
+// lateAttach is what kubectl run says where the container ended before it could be
+// attached to; its output is printed all the same, from the log.
+var lateAttach = regexp.MustCompile(`(?m)^warning: couldn't attach to pod/.*\n?`)
+
 // Matches tells whether an output is what is shown of it. A line "…" stands for any
 // lines or none, "…" within a line for anything, and how wide a gap is does not count.
 // Nothing shown means that nothing is printed.
@@ -109,6 +113,7 @@ func (s Step) Matches(output string) bool {
 		form.WriteString(`[ \t]*` + strings.ReplaceAll(strings.Join(words, `[ \t]+`), `[ \t]+.*`, `(?:[ \t]+.*)?`) + `[ \t]*\n`)
 	}
 	form.WriteString("$")
+	output = lateAttach.ReplaceAllString(output, "")
 	if text := strings.TrimRight(output, "\n"); text != "" {
 		output = text + "\n"
 	} else {
