@@ -205,19 +205,22 @@ func chosenFaults(t *testing.T) []*faults.Fault {
 	return chosen
 }
 
-// inOrder puts those last that the doctor sees by a Service only: it gives a
-// new one some minutes, and all of them are made at the start.
+// inOrder puts those first that take long, so that no lab is left with one at the end,
+// and those last that the doctor sees by a Service only: it gives a new one some minutes,
+// and all of them are made at the start.
 func inOrder(list []*faults.Fault) []*faults.Fault {
-	late := func(f *faults.Fault) bool { return slices.Contains(f.Instead, "service-no-endpoints") }
-	var early, rest []*faults.Fault
-	for _, f := range list {
-		if late(f) {
-			rest = append(rest, f)
-		} else {
-			early = append(early, f)
+	place := func(f *faults.Fault) int {
+		switch {
+		case f.Slow:
+			return 0
+		case slices.Contains(f.Instead, "service-no-endpoints"):
+			return 2
 		}
+		return 1
 	}
-	return append(early, rest...)
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b *faults.Fault) int { return place(a) - place(b) })
+	return list
 }
 
 // startHealthy makes what the suite and the faults need of a healthy cluster,

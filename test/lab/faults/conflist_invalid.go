@@ -6,7 +6,7 @@ import "context"
 // network at all, since it has thrown the old configuration away.
 func conflistInvalid() *Fault {
 	return &Fault{
-		ID: "conflist-invalid", Title: "the network plugin's configuration on one node is cut off", Shell: true,
+		ID: "conflist-invalid", Slow: true, Title: "the network plugin's configuration on one node is cut off", Shell: true,
 		Break: func(ctx context.Context, lab Lab) error {
 			_, err := sh(ctx, lab, last(lab), `head -c 60 "$1" > "$1.part"; mv "$1.part" "$1"`, conflist)
 			return err

@@ -10,7 +10,7 @@ import (
 func corefileKeyMissing() *Fault {
 	const id = "corefile-key-missing"
 	return &Fault{
-		ID: id, Title: "the ConfigMap of CoreDNS has its Corefile under another key",
+		ID: id, Slow: true, Title: "the ConfigMap of CoreDNS has its Corefile under another key",
 		Break: func(ctx context.Context, lab Lab) error {
 			if err := keep(ctx, lab, id, dnsConfig()); err != nil {
 				return err

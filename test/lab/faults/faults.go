@@ -38,6 +38,10 @@ type Fault struct {
 	// is at hand.
 	Shell bool
 
+	// Slow says that it takes a minute and more, since a back-off must pass or the
+	// time that checks give a cluster. Where labs share the faults, these come first.
+	Slow bool
+
 	// Impossible is why the fault cannot be made in a lab. The fault is then
 	// kept for the list alone.
 	Impossible string

@@ -12,6 +12,7 @@ import (
 func loopCorefileService() *Fault {
 	const id = "loop-corefile-service"
 	f := corefileFault(id, "the Corefile forwards to the address of the DNS Service", nil)
+	f.Slow = true
 	f.Prepare = client().prepare
 	f.Break = func(ctx context.Context, lab Lab) error {
 		if err := all(ctx, lab, client().prepare, client().ready); err != nil {

@@ -11,7 +11,7 @@ import (
 func loopResolvConf() *Fault {
 	const id = "loop-resolvconf"
 	return &Fault{
-		ID: id, Title: "CoreDNS forwards to 127.0.0.53 of the nodes' resolv.conf", Shell: true,
+		ID: id, Slow: true, Title: "CoreDNS forwards to 127.0.0.53 of the nodes' resolv.conf", Shell: true,
 		Break: func(ctx context.Context, lab Lab) error {
 			err := each(ctx, lab, func(ctx context.Context, lab Lab, node string) error {
 				path, err := resolvConf(ctx, lab, node)

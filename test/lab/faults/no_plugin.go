@@ -8,7 +8,7 @@ import "context"
 func noPlugin() *Fault {
 	const id = "no-plugin"
 	return &Fault{
-		ID: id, Title: "no network plugin is installed", Shell: true,
+		ID: id, Slow: true, Title: "no network plugin is installed", Shell: true,
 		Break: func(ctx context.Context, lab Lab) error {
 			if err := keep(ctx, lab, id, dnsDeployment(), flannelSet(), flannelConfig()); err != nil {
 				return err

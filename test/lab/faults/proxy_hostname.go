@@ -11,7 +11,7 @@ import (
 func proxyHostname() *Fault {
 	const id = "proxy-hostname"
 	return &Fault{
-		ID: id, Title: "kube-proxy goes by the name of a node that does not exist",
+		ID: id, Slow: true, Title: "kube-proxy goes by the name of a node that does not exist",
 		Break: func(ctx context.Context, lab Lab) error {
 			if err := keep(ctx, lab, id, proxySet()); err != nil {
 				return err

@@ -22,6 +22,7 @@ func proxyKubeconfigRefused() *Fault {
 		}
 		return web.unreachable(ctx, lab)
 	}
+	f.Slow = true
 	f.Root = "kube-proxy-pod-unhealthy"
 	return f
 }
