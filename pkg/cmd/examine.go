@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +50,12 @@ func (e *examination) look(ctx context.Context, cmd *cobra.Command, list []*chec
 	if err != nil {
 		return apply.Look{}, err
 	}
-	return apply.Look{Snapshot: s, Results: checks.Run(s, list)}, nil
+	begin := time.Now()
+	look := apply.Look{Snapshot: s, Results: checks.Run(s, list)}
+	if e.verbose > 0 {
+		fmt.Fprintf(e.env.ErrOut, "%d checks took %.2f s\n", len(list), time.Since(begin).Seconds())
+	}
+	return look, nil
 }
 
 // shallower takes from a bundle what lies deeper than the user wants to look.

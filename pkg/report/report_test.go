@@ -212,7 +212,7 @@ func TestManyFitOnOneScreen(t *testing.T) {
 	if got, most := strings.Count(text, "\n"), 40; got > most {
 		t.Errorf("got %d lines, want at most %d", got, most)
 	}
-	for _, want := range []string{"(and 2,999 more: ", "and 2,992 more (-o wide)", "1 root cause"} {
+	for _, want := range []string{"(and 2,999 more: ", "Node node-0000, ip-route (and 2,999 more)", "1 root cause"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}
