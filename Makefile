@@ -28,16 +28,15 @@ demo: build ## look at the sick cluster in examples/ and show its repair
 unit: ## the fast loop: tests that need no cluster, without the slow ones
 	go test -race -short $(UNITS)
 
-# The faults are shared among labs of two nodes, and the study guide has one more: most
-# of that is waiting.
+# The faults are shared among labs of two nodes, and beside them runs what needs one lab:
+# most of that is waiting.
 FAULTS := E2E_LABS=5 E2E_RESULTS=$(CURDIR)/bin/e2e.json go test -C test/lab -race -p 2 -count=1 -timeout 60m -v
 
 test: deps ## every test that this machine can run
 	@mkdir -p bin
 	go test -race $(UNITS)
 	go test -race -timeout 30m ./test/...
-	go test -C test/lab -race -p 1 -timeout 30m -v . ./cluster ./faults ./internal/... ./cmd/... | $(TELL)
-	E2E_KUBECONFIG= $(FAULTS) ./e2e ./study | $(TELL)
+	E2E_KUBECONFIG= $(FAULTS) ./e2e . ./study ./cluster ./faults ./internal/... ./cmd/... | $(TELL)
 
 integration: ## the tests against a real API server, built by test/lab
 	go test -race -timeout 30m ./test/...

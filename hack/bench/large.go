@@ -38,13 +38,15 @@ type result struct {
 	measured [][]sample // by command
 	named    []string   // what check said, see scale.Roots
 	missed   error      // how that differs from the faults
-	bytes    float64    // of all lists, as the floor read them
+	extra    extra
+	bytes    float64 // of all lists, as the floor read them
 }
 
 // The places of the commands in a result.
 const (
 	doctor = iota
 	floor
+	plain
 	rawGet
 )
 
@@ -59,6 +61,8 @@ func atSize(ctx context.Context, p programs, runs int, gzip bool, size scale.Siz
 	r.commands = []command{
 		doctor: {"`kubectl netdoctor check --depth api -o json`",
 			[]string{p.doctor, "check", "--depth", "api", "-o", "json", "--kubeconfig", r.filled.kubeconfig}, report},
+		plain: {"the same without compression",
+			[]string{p.doctor, "check", "--depth", "api", "-o", "json", "--kubeconfig", r.filled.kubeconfig, "--disable-compression"}, os.DevNull},
 		floor:  {"the floor", []string{p.floor, "-kubeconfig", r.filled.kubeconfig, fmt.Sprint("-gzip=", gzip)}, filepath.Join(p.dir, "floor.out")},
 		rawGet: {"`kubectl get --raw /api/v1/pods`", []string{p.kubectl, "--kubeconfig", r.filled.kubeconfig, "get", "--raw", "/api/v1/pods"}, os.DevNull},
 	}
@@ -77,7 +81,11 @@ func atSize(ctx context.Context, p programs, runs int, gzip bool, size scale.Siz
 		return r, err
 	}
 	r.named, err = scale.Roots(said)
-	r.missed = size.Missed(r.named)
+	if err != nil {
+		return r, err
+	}
+	r.extra, err = p.extra(ctx, r.filled, r.named)
+	r.missed = errors.Join(size.Missed(r.named), r.extra.differs)
 	return r, err
 }
 
@@ -109,6 +117,7 @@ func (r result) section() string {
 	} else {
 		fmt.Fprintf(&b, "\nThat differs from what is wrong: %s.\n", strings.ReplaceAll(r.missed.Error(), "\n", "; "))
 	}
+	b.WriteString(r.extra.section(median(r.measured[doctor], wall)))
 	return b.String()
 }
 

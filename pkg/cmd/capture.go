@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ written as they are: look through them before you hand the bundle on.`,
 			if err != nil {
 				return err
 			}
-			if err := writeBundle(file, s.Taken, func(write func(string, []byte) error) error { return record.WriteTo(s, write) }); err != nil {
+			if err := writeBundle(file, s.Taken, func(write writeFile) error { return record.WriteTo(s, write) }); err != nil {
 				return fmt.Errorf("writing %s: %w", file, err)
 			}
 			fmt.Fprintln(c.env.Out, file)
@@ -60,17 +61,25 @@ written as they are: look through them before you hand the bundle on.`,
 	return cmd
 }
 
+// writeFile writes one file of a bundle.
+type writeFile = func(name string, size int64, body io.Reader) error
+
 // writeBundle writes a directory or an archive. Nothing is left of one that fails.
-func writeBundle(name string, taken time.Time, files func(write func(string, []byte) error) error) error {
+func writeBundle(name string, taken time.Time, files func(writeFile) error) error {
 	if strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz") {
 		return writeArchive(name, taken, files)
 	}
-	err := files(func(entry string, data []byte) error {
+	err := files(func(entry string, _ int64, body io.Reader) error {
 		path := filepath.Join(name, filepath.FromSlash(entry))
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		return os.WriteFile(path, data, 0o600)
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(f, body)
+		return errors.Join(err, f.Close())
 	})
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(name))
@@ -78,19 +87,19 @@ func writeBundle(name string, taken time.Time, files func(write func(string, []b
 	return nil
 }
 
-func writeArchive(name string, taken time.Time, files func(write func(string, []byte) error) error) error {
+func writeArchive(name string, taken time.Time, files func(writeFile) error) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	zipped := gzip.NewWriter(f)
 	archive := tar.NewWriter(zipped)
-	err = files(func(entry string, data []byte) error {
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: entry, Size: int64(len(data)), Mode: 0o600, ModTime: taken}
+	err = files(func(entry string, size int64, body io.Reader) error {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: entry, Size: size, Mode: 0o600, ModTime: taken}
 		if err := archive.WriteHeader(header); err != nil {
 			return err
 		}
-		_, err := archive.Write(data)
+		_, err := io.Copy(archive, body)
 		return err
 	})
 	if err = errors.Join(err, archive.Close(), zipped.Close(), f.Close()); err != nil {

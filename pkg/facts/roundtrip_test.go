@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -97,7 +98,11 @@ func files(t *testing.T, objects map[*Source][]runtime.Object) (*Snapshot, []Fil
 	s := b.Build()
 	s.drop(Files)
 	var out []File
-	if err := record.WriteTo(s, func(name string, data []byte) error {
+	if err := record.WriteTo(s, func(name string, size int64, body io.Reader) error {
+		data, err := io.ReadAll(body)
+		if err != nil || int64(len(data)) != size {
+			t.Errorf("%s: %d bytes of %d, %v", name, len(data), size, err)
+		}
 		out = append(out, File{name, data})
 		return nil
 	}); err != nil {

@@ -3,7 +3,9 @@ package facts
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -19,13 +21,11 @@ import (
 // object itself.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-// listStart opens each list of a bundle.
-const listStart = `{"kind":"List","apiVersion":"v1","items":[` + "\n"
-
 // Recorder collects API objects as they are read, for a bundle. It is not safe for
 // concurrent use.
 type Recorder struct {
-	lists map[string]*bytes.Buffer // by path in the bundle
+	lists map[string]*packed // by path in the bundle
+	packer
 }
 
 // Record keeps a redacted copy of an object: without managedFields, without the
@@ -51,35 +51,34 @@ func (r *Recorder) Record(src *Source, obj runtime.Object) error {
 		name = meta.GetNamespace() + "/" + name
 	}
 	if r.lists == nil {
-		r.lists = map[string]*bytes.Buffer{}
+		r.lists = map[string]*packed{}
 	}
-	list := r.lists[name]
-	if list == nil {
-		list = bytes.NewBufferString(listStart)
-		r.lists[name] = list
-	} else {
-		list.WriteString(",\n")
+	if r.lists[name] == nil {
+		r.lists[name] = new(packed)
 	}
-	list.Write(data)
-	return nil
+	return r.append(r.lists[name], data)
 }
 
-// Merge takes over what another recorder holds. Either may be nil.
-func (r *Recorder) Merge(from *Recorder) {
+// Merge takes over what another recorder holds, which is then spent. Either may be nil.
+func (r *Recorder) Merge(from *Recorder) error {
 	if from == nil {
-		return
+		return nil
+	}
+	if err := errors.Join(r.flush(), from.flush()); err != nil {
+		return err
 	}
 	if r.lists == nil {
-		r.lists = map[string]*bytes.Buffer{}
+		r.lists = map[string]*packed{}
 	}
 	for name, list := range from.lists {
 		if r.lists[name] == nil {
 			r.lists[name] = list
 			continue
 		}
-		r.lists[name].WriteString(",\n")
-		r.lists[name].Write(bytes.TrimPrefix(list.Bytes(), []byte(listStart)))
+		r.lists[name].items += list.items
+		r.lists[name].text.Write(list.text.Bytes())
 	}
+	return nil
 }
 
 func redact(obj metav1.Object) {
@@ -125,18 +124,28 @@ func redactEnv(containers []corev1.Container) {
 	}
 }
 
-// WriteTo hands the files of a bundle to write, in a fixed order: what was recorded,
-// and everything of the snapshot that is not an API object.
-func (r *Recorder) WriteTo(s *Snapshot, write func(name string, data []byte) error) error {
-	files := map[string][]byte{}
-	for name, list := range r.lists {
-		files[name] = append(slices.Clone(list.Bytes()), "\n]}\n"...)
+// WriteTo hands the files of a bundle to write, in a fixed order, each with its size in
+// bytes: what was recorded, and everything of the snapshot that is not an API object.
+func (r *Recorder) WriteTo(s *Snapshot, write func(name string, size int64, body io.Reader) error) error {
+	if err := r.flush(); err != nil {
+		return err
 	}
+	files := map[string][]byte{}
 	if err := snapshotFiles(s, files); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := write(name, files[name]); err != nil {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(files)), maps.Keys(r.lists))
+	slices.Sort(names)
+	for _, name := range names {
+		size, body := int64(len(files[name])), io.Reader(bytes.NewReader(files[name]))
+		if list := r.lists[name]; list != nil {
+			var err error
+			if body, err = list.reader(); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			size = list.size()
+		}
+		if err := write(name, size, body); err != nil {
 			return err
 		}
 	}

@@ -60,7 +60,9 @@ func (g *gatherer) readList(ctx context.Context, src *facts.Source, namespaces [
 	defer g.mu.Unlock()
 	for _, got := range all {
 		g.b.Merge(got.batch)
-		g.opts.Record.Merge(got.record)
+		if err := g.opts.Record.Merge(got.record); err != nil {
+			g.b.Gap(src, "", err.Error())
+		}
 	}
 	if part != nil {
 		g.b.SystemOnly(part)

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -223,7 +224,11 @@ func TestRecord(t *testing.T) {
 	opts.Record = new(facts.Recorder)
 	s := see(t, c, opts)
 	names := map[string]bool{}
-	err := opts.Record.WriteTo(s, func(name string, data []byte) error {
+	err := opts.Record.WriteTo(s, func(name string, size int64, body io.Reader) error {
+		data, err := io.ReadAll(body)
+		if err != nil || int64(len(data)) != size {
+			t.Errorf("%s: %d bytes of %d, %v", name, len(data), size, err)
+		}
 		names[name] = true
 		if name == "lagoon/services.json" && strings.Count(string(data), `"lagoon-`) != 1203 {
 			t.Errorf("%s does not hold each Service once", name)

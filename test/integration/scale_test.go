@@ -19,7 +19,7 @@ import (
 // validation. Here it judges them, and check finds what is wrong with them and no more.
 func TestLargeClustersAreValidAndSickInThreePlaces(t *testing.T) {
 	p := start(t, "--no-controllers")
-	size := scale.For(1000)
+	size := scale.For(300)
 	cluster, err := scale.New(os.DirFS("../clusters/healthy"), size, time.Now())
 	if err != nil {
 		t.Fatal(err)
