@@ -269,8 +269,17 @@ func (p *pool) event(in *corev1.Event) *Event {
 	return &Event{
 		Namespace: p.one(in.Namespace),
 		About:     Ref{Kind: p.one(o.Kind), Namespace: p.one(o.Namespace), Name: o.Name},
-		Type:      p.one(in.Type), Reason: p.one(in.Reason), Message: in.Message, Seen: stamp(metav1.NewTime(eventTime(in))),
+		Type:      p.one(in.Type), Reason: p.one(in.Reason), Message: in.Message, Seen: stamp(metav1.NewTime(eventTime(in))), Count: eventCount(in),
+		Node: p.one(in.Source.Host),
 	}
+}
+
+// eventCount follows the two forms in which events are counted.
+func eventCount(e *corev1.Event) int32 {
+	if e.Series != nil {
+		return max(e.Series.Count, 1)
+	}
+	return max(e.Count, 1)
 }
 
 // keyOf builds a key that equal values alone have: each part stands behind its length.

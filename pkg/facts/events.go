@@ -13,7 +13,9 @@ type Event struct {
 	Namespace             string
 	About                 Ref
 	Type, Reason, Message string
-	Seen                  Stamp // when it was last seen
+	Seen                  Stamp  // when it was last seen
+	Count                 int32  // how often, at least 1
+	Node                  string // whose kubelet reported it; empty for other components
 }
 
 func compareEvents(a, b *Event) int {
@@ -34,6 +36,10 @@ func eventTime(e *corev1.Event) time.Time {
 	}
 	return e.CreationTimestamp.Time
 }
+
+// EventsOf returns the events of a reason ("FailedCreatePodSandBox"), in the order of their
+// objects.
+func (s *Snapshot) EventsOf(reason string) []*Event { return s.index.events[reason] }
 
 // LastWarning returns the newest Warning event about an object, or nil.
 func (s *Snapshot) LastWarning(r Ref) *Event { return s.index.warnings[r] }

@@ -19,8 +19,9 @@ type index struct {
 	services   map[name]*corev1.Service
 	slices     map[name][]*EndpointSlice
 	configMaps map[name]*corev1.ConfigMap
-	warnings   map[Ref]*Event  // the newest about each object
-	logged     map[string]bool // "namespace/pod" with at least one container read
+	warnings   map[Ref]*Event      // the newest about each object
+	events     map[string][]*Event // by reason
+	logged     map[string]bool     // "namespace/pod" with at least one container read
 }
 
 // newIndex expects the pods in order.
@@ -28,7 +29,7 @@ func newIndex(s *Snapshot) index {
 	x := index{
 		nodes: make(map[string]*corev1.Node, len(s.Nodes)), podsByNode: make(map[string][]*Pod, len(s.Nodes)),
 		services: make(map[name]*corev1.Service, len(s.Services)), slices: make(map[name][]*EndpointSlice, len(s.Services)),
-		configMaps: map[name]*corev1.ConfigMap{}, warnings: map[Ref]*Event{}, logged: map[string]bool{},
+		configMaps: map[name]*corev1.ConfigMap{}, warnings: map[Ref]*Event{}, events: map[string][]*Event{}, logged: map[string]bool{},
 	}
 	for _, n := range s.Nodes {
 		x.nodes[n.Name] = n
@@ -47,6 +48,7 @@ func newIndex(s *Snapshot) index {
 		x.configMaps[name{cm.Namespace, cm.Name}] = cm
 	}
 	for _, e := range s.Events {
+		x.events[e.Reason] = append(x.events[e.Reason], e)
 		if e.Type == corev1.EventTypeWarning && (x.warnings[e.About] == nil || e.Seen > x.warnings[e.About].Seen) {
 			x.warnings[e.About] = e
 		}

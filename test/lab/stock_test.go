@@ -118,7 +118,7 @@ func (s stock) addSysctls(t *testing.T) {
 func isCounter(sysctl string) bool {
 	for _, name := range []string{
 		"fs/dentry-state", "fs/file-nr", "fs/inode-", "fs/aio-nr", "fs/quota/",
-		"fs/inotify/max_user_instances", // shared by all labs, see TestInotify
+		"fs/inotify/max_user_instances", "user/max_inotify_instances", // shared by all labs, see TestInotify
 		"kernel/ns_last_pid", "kernel/pty/nr", "kernel/random/", "net/netfilter/nf_conntrack_count",
 	} {
 		if strings.HasPrefix(sysctl, "/proc/sys/"+name) {
