@@ -96,6 +96,8 @@ func (g *gatherer) restClient(src *facts.Source) (rest.Interface, error) {
 		return g.client.AppsV1().RESTClient(), nil
 	case "discovery.k8s.io":
 		return g.client.DiscoveryV1().RESTClient(), nil
+	case "networking.k8s.io":
+		return g.client.NetworkingV1().RESTClient(), nil
 	case "rbac.authorization.k8s.io":
 		return g.client.RbacV1().RESTClient(), nil
 	}

@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -57,6 +58,7 @@ func sound(name string) *cluster {
 			&corev1.ServiceAccount{ObjectMeta: named("kube-system", name+"-dns")},
 			&rbacv1.ClusterRole{ObjectMeta: named("", "system:"+name)},
 			&rbacv1.ClusterRoleBinding{ObjectMeta: named("", "system:"+name)},
+			&networkingv1.NetworkPolicy{ObjectMeta: named(name, "default-deny")},
 		},
 		instead: map[string]http.HandlerFunc{},
 		texts: map[string]string{
@@ -160,6 +162,7 @@ func harbourRequests() []string {
 		"/apis/discovery.k8s.io/v1/endpointslices?limit=500&resourceVersion=0", "/apis/apps/v1/deployments?limit=500&resourceVersion=0",
 		"/apis/apps/v1/daemonsets?limit=500&resourceVersion=0", "/api/v1/serviceaccounts?limit=500&resourceVersion=0",
 		"/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=500&resourceVersion=0", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?limit=500&resourceVersion=0",
+		"/apis/networking.k8s.io/v1/networkpolicies?limit=500&resourceVersion=0",
 		"/api/v1/nodes/harbour-control/proxy/configz", "/api/v1/nodes/harbour-worker/proxy/configz",
 		proxied + "harbour-dns-0:8181/proxy/ready", proxied + "harbour-dns-0:9153/proxy/metrics",
 		proxied + "harbour-dns-0/log?container=coredns&tailLines=500", proxied + "harbour-proxy-0/log?container=kube-proxy&tailLines=500",

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -133,5 +135,37 @@ func TestTrace(t *testing.T) {
 	}
 	if services.Objects != 1203 || services.Requests != 3 {
 		t.Errorf("Services: %+v", services)
+	}
+}
+
+// Lists come compressed from a server that is far away, and as they are from one that is
+// near.
+func TestCompression(t *testing.T) {
+	for want, delay := range map[string]time.Duration{"identity": 2 * time.Millisecond, "gzip": 30 * time.Millisecond} {
+		t.Run(want, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := sound("estuary")
+				var encodings sync.Map
+				c.all = func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(delay) // of the way there and back
+					if r.URL.Path != "/version" {
+						encodings.Store(r.Header.Get("Accept-Encoding"), r.URL.Path)
+					}
+					c.answer(w, r)
+				}
+				opts := everything()
+				opts.Sources = []*facts.Source{facts.Pods, facts.Events}
+				s, _, err := lookWithin(t, time.Minute, c, opts)
+				if err != nil || len(s.Pods) != 2 || len(s.Events) != 1 {
+					t.Fatalf("%d pods, %d events, %v", len(s.Pods), len(s.Events), err)
+				}
+				encodings.Range(func(got, path any) bool {
+					if got != want {
+						t.Errorf("%s was asked for as %s", path, got)
+					}
+					return true
+				})
+			})
+		})
 	}
 }

@@ -154,8 +154,12 @@ func (g *gatherer) page(ctx context.Context, src *facts.Source, namespace string
 	watchdog := time.AfterFunc(firstByte, func() { cancel(errStalled) })
 	defer watchdog.Stop()
 	got.Requests++
-	body, err := client.Get().NamespaceIfScoped(namespace, namespace != metav1.NamespaceAll).Resource(src.Name).
-		VersionedParams(&opts, scheme.ParameterCodec).MaxRetries(0).Stream(ctx)
+	request := client.Get().NamespaceIfScoped(namespace, namespace != metav1.NamespaceAll).Resource(src.Name).
+		VersionedParams(&opts, scheme.ParameterCodec).MaxRetries(0)
+	if g.plain {
+		request.SetHeader("Accept-Encoding", "identity")
+	}
+	body, err := request.Stream(ctx)
 	if err != nil {
 		return wire.Head{}, stalledOr(ctx, err)
 	}
