@@ -69,8 +69,10 @@ type Check struct {
 	URL      string   // the component's own documentation of it
 
 	// Needs names the sources without which the question cannot be answered: where one
-	// is missing the result is Unknown and Run is not called. MayUse only sharpens.
-	Needs, MayUse []*facts.Source
+	// is missing the result is Unknown and Run is not called. MayUse only sharpens. What
+	// IfRead names sharpens too, but is not read for this check: it uses what another one
+	// had read.
+	Needs, MayUse, IfRead []*facts.Source
 
 	// Parts names objects whose share of a source must be known before "nothing found"
 	// may be called ok: the logs of each CoreDNS pod, the configz of each node.

@@ -33,6 +33,9 @@ func run(s *facts.Snapshot, c *Check) (res Result) {
 		return Result{Check: c, Status: Skipped, Reason: fmt.Sprintf("looks only at --depth %s", d)}
 	}
 	if gaps := missing(s, c.Needs); len(gaps) > 0 {
+		if unheard(s, c.Needs) {
+			return Result{Check: c, Status: Skipped, Reason: joined(gaps)}
+		}
 		return Result{Check: c, Status: Unknown, Reason: joined(gaps), Gaps: gaps}
 	}
 	if c.When != nil {
@@ -75,6 +78,13 @@ func missing(s *facts.Snapshot, sources []*facts.Source) []string {
 		}
 	}
 	return why
+}
+
+// unheard tells whether all that is missing of these sources is what the netdoctor that
+// captured the bundle did not know of. Nothing went wrong when it looked, and there is
+// nobody who could look again: a new check makes no old bundle unknown.
+func unheard(s *facts.Snapshot, sources []*facts.Source) bool {
+	return !slices.ContainsFunc(sources, func(src *facts.Source) bool { return s.Missing(src) != "" && !s.Unheard[src.Name] })
 }
 
 // incomplete says which parts that a check must see were not seen.

@@ -21,9 +21,16 @@ func seen(depth facts.Depth, gaps map[string]string) *facts.Snapshot {
 	b := facts.NewBuilder(taken, "v1.36.0", depth)
 	b.AddLog("edge", "gateway-0", "proxy", facts.Log{Current: "listening"})
 	s := b.Build()
-	s.Gaps = gaps
+	s.Gaps, s.Unheard = gaps, map[string]bool{}
+	for name, why := range gaps {
+		s.Unheard[name] = why == unheard
+	}
 	return s
 }
+
+// unheard is the gap of a source that the netdoctor which captured the bundle did not
+// know of.
+const unheard = "not known then"
 
 func finding(namespace, name, message string) checks.Finding {
 	return checks.Finding{Subject: facts.Ref{Kind: "Pod", Namespace: namespace, Name: name}, Message: message}
@@ -62,6 +69,10 @@ func TestRunAnswers(t *testing.T) {
 		{name: "two needs are gaps", check: checks.Check{Needs: []*facts.Source{facts.Services, facts.Pods, facts.Nodes}, Run: must},
 			gaps: map[string]string{"nodes": "forbidden", "services": "timeout"},
 			want: checks.Unknown, reason: "services: timeout; nodes: forbidden"},
+		{name: "the bundle is older than a need", check: checks.Check{Needs: []*facts.Source{facts.Nodes, facts.NetworkPolicies}, Run: must},
+			gaps: map[string]string{"networkpolicies": unheard}, want: checks.Skipped, reason: "networkpolicies: not known then"},
+		{name: "the bundle is older than a need, and another is a gap", check: checks.Check{Needs: []*facts.Source{facts.Nodes, facts.NetworkPolicies}, Run: must},
+			gaps: map[string]string{"nodes": "forbidden", "networkpolicies": unheard}, want: checks.Unknown, reason: "nodes: forbidden; networkpolicies: not known then"},
 		{name: "another source is a gap", check: checks.Check{Needs: nodes, Run: none},
 			gaps: map[string]string{"configmaps": "forbidden"}, want: checks.OK},
 		{name: "deeper than was looked", check: checks.Check{Needs: []*facts.Source{facts.Nodes, facts.Files}, Run: must},

@@ -158,26 +158,28 @@ func describe(r checks.Result) []string {
 func honest(t *testing.T, s *facts.Snapshot, c *checks.Check, used map[*facts.Source]bool) {
 	t.Helper()
 	whole := answer(s, c)
-	declared := append(slices.Clone(c.Needs), c.MayUse...)
 	for _, src := range facts.Sources() {
 		if answer(s.Without(src, "taken away"), c) == whole {
 			continue
 		}
-		i := slices.IndexFunc(declared, func(d *facts.Source) bool { return d.All() == src })
-		if i < 0 {
+		var all bool
+		declared := slices.DeleteFunc(sources(c), func(d *facts.Source) bool { return d.All() != src })
+		if len(declared) == 0 {
 			t.Errorf("%s reads %s, which it does not declare", c.ID, src)
+		}
+		for _, d := range declared {
+			used[d], all = true, all || d.Whole == nil
+		}
+		if all || len(declared) == 0 {
 			continue
 		}
-		used[declared[i]] = true
-		part := declared[i]
-		if part.Whole == nil {
-			continue
-		}
-		if narrow := s.WithSystemOnly(part, "taken away"); s.PartsSuffice() && answer(narrow, c) != whole {
+		if narrow := s.WithSystemOnly(declared[0], "taken away"); s.PartsSuffice() && answer(narrow, c) != whole {
 			t.Errorf("%s reads %s outside the system namespaces, and does not declare it", c.ID, src)
 		}
 	}
 }
+
+func sources(c *checks.Check) []*facts.Source { return slices.Concat(c.Needs, c.MayUse, c.IfRead) }
 
 // answer runs a check past the gate of its Needs and tells everything that it said.
 func answer(s *facts.Snapshot, c *checks.Check) (out string) {
@@ -218,7 +220,7 @@ func complete(t *testing.T, c *checks.Check, sick, healthy bool, used map[*facts
 	if !healthy {
 		t.Errorf("%s: no fixture of a healthy cluster (a want line %q)", c.ID, c.ID+" ok")
 	}
-	for _, src := range append(slices.Clone(c.Needs), c.MayUse...) {
+	for _, src := range sources(c) {
 		if !used[src] {
 			t.Errorf("%s declares that it reads %s, and no fixture shows it", c.ID, src)
 		}

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,6 +53,7 @@ func (b *Builder) Merge(batch *Batch) {
 	b.s.ServiceAccounts = append(b.s.ServiceAccounts, s.ServiceAccounts...)
 	b.s.ClusterRoles = append(b.s.ClusterRoles, s.ClusterRoles...)
 	b.s.ClusterRoleBindings = append(b.s.ClusterRoleBindings, s.ClusterRoleBindings...)
+	b.s.NetworkPolicies = append(b.s.NetworkPolicies, s.NetworkPolicies...)
 }
 
 // Batch collects the objects of one list while it arrives, until it is known whether
@@ -108,6 +110,8 @@ func addWhole(s *Snapshot, p *pool, obj any) error {
 		s.ClusterRoles = append(s.ClusterRoles, o)
 	case *rbacv1.ClusterRoleBinding:
 		s.ClusterRoleBindings = append(s.ClusterRoleBindings, o)
+	case *networkingv1.NetworkPolicy:
+		s.NetworkPolicies = append(s.NetworkPolicies, o)
 	default:
 		return fmt.Errorf("no source holds objects of type %T", obj)
 	}
@@ -144,6 +148,8 @@ func (p *pool) trim(obj metav1.Object) {
 		info := &o.Status.NodeInfo
 		info.KernelVersion, info.OSImage, info.ContainerRuntimeVersion = p.one(info.KernelVersion), p.one(info.OSImage), p.one(info.ContainerRuntimeVersion)
 		info.KubeletVersion, info.OperatingSystem, info.Architecture = p.one(info.KubeletVersion), p.one(info.OperatingSystem), p.one(info.Architecture)
+	case *networkingv1.NetworkPolicy:
+		delete(o.Annotations, lastApplied)
 	case *appsv1.Deployment:
 		if !SystemNamespace(o.Namespace) {
 			o.Annotations = map[string]string{partMark: ""}
@@ -190,6 +196,8 @@ func New(src *Source) runtime.Object {
 		return new(rbacv1.ClusterRole)
 	case ClusterRoleBindings:
 		return new(rbacv1.ClusterRoleBinding)
+	case NetworkPolicies:
+		return new(networkingv1.NetworkPolicy)
 	}
 	return nil
 }
@@ -289,6 +297,7 @@ func (b *Builder) Build() *Snapshot {
 	sortObjects(s.ServiceAccounts)
 	sortObjects(s.ClusterRoles)
 	sortObjects(s.ClusterRoleBindings)
+	sortObjects(s.NetworkPolicies)
 	s.index = newIndex(s)
 	b.s = nil
 	return s

@@ -255,6 +255,12 @@ func (r *reader) finish() (*Snapshot, error) {
 		switch {
 		case named[src.Name]:
 			s.Depth = max(s.Depth, src.Depth)
+		case s.Gaps[src.Name] == "" && src.Later && !r.seen[src]:
+			if s.Unheard == nil {
+				s.Unheard = map[string]bool{}
+			}
+			s.Unheard[src.Name] = true
+			s.Gaps[src.Name] = "the bundle was captured by a netdoctor that did not read them yet"
 		case s.Gaps[src.Name] == "":
 			s.Gaps[src.Name] = "the bundle does not hold it"
 		}

@@ -58,6 +58,10 @@ type Source struct {
 	// Whole is set for the part of a source that lies in the system namespaces: it is the
 	// source that this is a part of. Where the whole was read, so was the part.
 	Whole *Source
+
+	// Later tells that the first releases did not know of the source, so that a bundle may
+	// say nothing of it.
+	Later bool
 }
 
 // Object tells whether the source consists of API objects.
@@ -93,6 +97,7 @@ var (
 	ServiceAccounts     = &Source{Name: "serviceaccounts", Version: "v1", Kind: "ServiceAccount", Namespaced: true}
 	ClusterRoles        = &Source{Name: "clusterroles", Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole"}
 	ClusterRoleBindings = &Source{Name: "clusterrolebindings", Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"}
+	NetworkPolicies     = &Source{Name: "networkpolicies", Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy", Namespaced: true, Later: true}
 
 	PodLogs = &Source{Name: "logs", Depth: Logs}    // current and previous container logs
 	Proxy   = &Source{Name: "proxy", Depth: Logs}   // bodies of GETs through pods/proxy
@@ -121,7 +126,7 @@ func system(whole *Source) *Source {
 // Sources lists every source, API objects first, without the parts.
 func Sources() []*Source {
 	return []*Source{Nodes, Namespaces, Pods, Services, EndpointSlices, ConfigMaps, Events, Deployments,
-		DaemonSets, ServiceAccounts, ClusterRoles, ClusterRoleBindings, PodLogs, Proxy, Configz, Files}
+		DaemonSets, ServiceAccounts, ClusterRoles, ClusterRoleBindings, NetworkPolicies, PodLogs, Proxy, Configz, Files}
 }
 
 func sourceNamed(name string) *Source {

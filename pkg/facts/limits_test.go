@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -195,5 +196,40 @@ func TestGapBesideFile(t *testing.T) {
 		if got := s.Missing(tt.src); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.src, got, tt.want)
 		}
+	}
+}
+
+// What a bundle says nothing of is a gap. Of a source that the first releases did not
+// know it says nothing because it was captured by one of these.
+func TestOlderBundle(t *testing.T) {
+	const policies = `{"items":[{"metadata":{"namespace":"a","name":"np"}}]}`
+	for name, tt := range map[string]struct {
+		files   map[string]string
+		unheard bool
+		want    string
+	}{
+		"says nothing":        {unheard: true, want: "the bundle was captured by a netdoctor that did not read them yet"},
+		"says why":            {files: map[string]string{"gaps.json": `{"networkpolicies":"forbidden"}`}, want: "forbidden"},
+		"holds an unread one": {files: map[string]string{"a/networkpolicies.json": policies}, want: "the bundle does not hold it"},
+		"has read them": {files: map[string]string{"a/networkpolicies.json": policies,
+			"bundle.json": `{"bundle":1,"taken":"2026-07-01T12:00:00Z","sources":["networkpolicies"]}`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{"bundle.json": manifestText}
+			maps.Copy(files, tt.files)
+			s := loadFiles(t, files)
+			if got := s.Missing(NetworkPolicies); got != tt.want || s.Unheard[NetworkPolicies.Name] != tt.unheard {
+				t.Errorf("got %q, unheard %v, want %q", got, s.Unheard, tt.want)
+			}
+			if read := len(s.NetworkPolicies) == 1; read != (tt.want == "") {
+				t.Errorf("got %d NetworkPolicies", len(s.NetworkPolicies))
+			}
+			if later := s.Without(NetworkPolicies, "forbidden"); later.Unheard[NetworkPolicies.Name] || later.Missing(NetworkPolicies) != "forbidden" {
+				t.Errorf("taken away: got %q, unheard %v", later.Missing(NetworkPolicies), later.Unheard)
+			}
+			if other := s.Without(Nodes, "forbidden"); other.Unheard[NetworkPolicies.Name] != tt.unheard || s.Unheard[Services.Name] {
+				t.Error("another source's absence changed it")
+			}
+		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,6 +69,7 @@ func everyObject() map[*Source][]runtime.Object {
 		ClusterRoles: {&rbacv1.ClusterRole{ObjectMeta: secretive(named("", "r")),
 			Rules: []rbacv1.PolicyRule{{Verbs: []string{"list"}, Resources: []string{"pods"}}}}},
 		ClusterRoleBindings: {&rbacv1.ClusterRoleBinding{ObjectMeta: secretive(named("", "b")), RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "r"}}},
+		NetworkPolicies:     {&networkingv1.NetworkPolicy{ObjectMeta: secretive(named("a", "np")), Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Egress"}}}},
 	}
 }
 
@@ -151,7 +153,7 @@ func TestRedaction(t *testing.T) {
 		all.Write(f.Data)
 	}
 	for word, want := range map[string]int{
-		"secret": 0, `"name":"TOKEN"`: 9, "spec.nodeName": 9, `"kept":"yes"`: 12, "managedFields": 0,
+		"secret": 0, `"name":"TOKEN"`: 9, "spec.nodeName": 9, `"kept":"yes"`: 13, "managedFields": 0,
 	} {
 		if got := strings.Count(all.String(), word); got != want {
 			t.Errorf("%s: got %d times, want %d", word, got, want)

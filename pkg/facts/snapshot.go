@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 )
@@ -31,6 +32,7 @@ type Snapshot struct {
 	ServiceAccounts     []*corev1.ServiceAccount
 	ClusterRoles        []*rbacv1.ClusterRole
 	ClusterRoleBindings []*rbacv1.ClusterRoleBinding
+	NetworkPolicies     []*networkingv1.NetworkPolicy
 
 	// Logs by "namespace/pod/container". A container that is absent was not read.
 	Logs map[string]Log
@@ -49,6 +51,10 @@ type Snapshot struct {
 	// SystemOnly names the sources of which only the part in the system namespaces was
 	// read. They are in Gaps as well.
 	SystemOnly map[string]bool
+
+	// Unheard names the sources that the netdoctor which captured the bundle did not know of.
+	// They are in Gaps as well.
+	Unheard map[string]bool
 
 	// Sampled tells of which sources a sample was read, those in trouble first: what is not
 	// in it is not missing.
@@ -105,12 +111,13 @@ func (s *Snapshot) MissingPart(src *Source, key string) string {
 func (s *Snapshot) Without(src *Source, why string) *Snapshot {
 	src = src.All()
 	out := *s
-	out.Gaps, out.SystemOnly = maps.Clone(s.Gaps), maps.Clone(s.SystemOnly)
+	out.Gaps, out.SystemOnly, out.Unheard = maps.Clone(s.Gaps), maps.Clone(s.SystemOnly), maps.Clone(s.Unheard)
 	if out.Gaps == nil {
 		out.Gaps = map[string]string{}
 	}
 	out.Gaps[src.Name] = why
 	delete(out.SystemOnly, src.Name)
+	delete(out.Unheard, src.Name)
 	out.drop(src)
 	out.index = newIndex(&out)
 	return &out
@@ -175,6 +182,8 @@ func (s *Snapshot) drop(src *Source) {
 		s.ClusterRoles = nil
 	case ClusterRoleBindings:
 		s.ClusterRoleBindings = nil
+	case NetworkPolicies:
+		s.NetworkPolicies = nil
 	case PodLogs:
 		s.Logs = nil
 	case Proxy:

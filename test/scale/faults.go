@@ -23,7 +23,7 @@ func (s Size) Faults() []Fault {
 		{"kube-proxy crashes on one node", "kube-proxy-pod-unhealthy", "Pod kube-system/" + proxyPodName(s.sickNode())},
 		{"the selector of one Service has a slip", "service-selector-mismatch",
 			fmt.Sprintf("Service %s/%s", (&Cluster{size: s}).inNamespace(s.emptyService()), serviceName(s.emptyService()))},
-		{"CoreDNS is killed for want of memory", "pod-not-ready", "Pod kube-system/" + dnsPodName(0)},
+		{"CoreDNS is killed for want of memory", "coredns-oom", "Deployment kube-system/coredns"},
 	}
 }
 

@@ -25,6 +25,7 @@ var lists = []string{
 	"/api/v1/pods", "/apis/discovery.k8s.io/v1/endpointslices", "/api/v1/nodes", "/api/v1/events", "/api/v1/services",
 	"/api/v1/namespaces", "/api/v1/serviceaccounts", "/apis/apps/v1/deployments", "/apis/apps/v1/daemonsets",
 	"/apis/rbac.authorization.k8s.io/v1/clusterroles", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+	"/apis/networking.k8s.io/v1/networkpolicies",
 }
 
 func main() {

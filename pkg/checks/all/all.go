@@ -8,6 +8,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubelet"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubeproxy"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/policy"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/service"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 )
@@ -28,6 +29,7 @@ func Layers() []Layer {
 		{"kubelet", "kubelet", kubelet.Checks()},
 		{"coredns", "CoreDNS and the DNS Service", coredns.Checks()},
 		{"kube-proxy", "kube-proxy", kubeproxy.Checks()},
+		{"policy", "NetworkPolicies", policy.Checks()},
 		{"service", "Services", service.Checks()},
 		{"symptom", "What users see", symptom.Checks()},
 	}

@@ -4,5 +4,8 @@ package cni
 
 import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 
-// Checks lists the package's checks.
-func Checks() []*checks.Check { return []*checks.Check{NotInstalled} }
+// Checks lists the package's checks, causes before what they explain.
+func Checks() []*checks.Check {
+	return []*checks.Check{NotInstalled, Multiple, Residue, BinaryMissing, Exhausted, BridgeTaken, AgentMissing, CalicoNotReady,
+		AgentUnhealthy, SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, SandboxFailures, WeaveUnsupported}
+}

@@ -6,6 +6,9 @@ import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 
 // Checks lists the package's checks.
 func Checks() []*checks.Check {
-	return []*checks.Check{UpstreamSelf, Loop, CorefileError, SELinuxDocker, RBAC, Pending,
-		DeploymentMissing, ServiceMissing, ServiceSelector, ServicePorts}
+	return []*checks.Check{ZoneMismatch, CustomConfig, UpstreamSelf, Loop, CorefileError, SELinuxDocker, RBAC, Pending,
+		OOM, PortBind, ConfigMapKey, ImagePull, Readiness, Liveness, APIUnreachable, DNSPolicy, NotSpread,
+		DeploymentMissing, ServiceMissing, ServiceSelector, ServicePorts,
+		ReloadFailed, UpstreamFailing, MaxConcurrent, ServiceType, NodeLocalUnhealthy,
+		CorefileRemoved, LoopPluginMissing, ReloadPluginMissing, LogEnabled, MetricsBind}
 }

@@ -22,7 +22,7 @@ var CorefileError = &checks.Check{
 	URL:      "https://coredns.io/manual/configuration/",
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs, facts.ConfigMaps},
 	Parts:    failingLogs,
-	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
+	Explains: []*checks.Check{ReloadFailed, symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --previous",
 		"kubectl -n kube-system get configmap coredns -o yaml"},
 	Run: findCorefileErrors,

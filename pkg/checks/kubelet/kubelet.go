@@ -8,7 +8,9 @@ import (
 )
 
 // Checks lists the package's checks.
-func Checks() []*checks.Check { return []*checks.Check{ResolvConfLoopback, ClusterDNSMismatch} }
+func Checks() []*checks.Check {
+	return []*checks.Check{ResolvConfMissing, ResolvConfLoopback, ClusterDNSMismatch, ClusterDNSEmpty, ClusterDomainMismatch, DNSLimits}
+}
 
 // configzParts names the live configuration of every kubelet as a part that must be
 // known: each node may be set differently.

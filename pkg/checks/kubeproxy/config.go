@@ -52,16 +52,8 @@ func noDaemonSet(s *facts.Snapshot) string {
 
 func findConfigInvalid(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
-	for _, d := range s.KubeProxyDaemonSets() {
-		p := &proxy{s: s, set: d, spec: &d.Spec.Template.Spec}
-		for _, pod := range s.KubeProxyPods() {
-			if pod.Owner == setRef(d) {
-				p.pods = append(p.pods, pod)
-			}
-		}
-		if len(p.pods) > 0 || d.Status.DesiredNumberScheduled > 0 || s.Missing(facts.SystemPods) != "" {
-			out = append(out, p.judge()...)
-		}
+	for _, p := range proxies(s) {
+		out = append(out, p.judge()...)
 	}
 	return once(out)
 }
@@ -218,6 +210,20 @@ const settled = time.Minute
 // works tells whether every pod of the DaemonSet runs, so that nobody is cut off yet.
 func (p *proxy) works() bool {
 	return len(p.pods) > 0 && !slices.ContainsFunc(p.pods, func(pod *facts.Pod) bool { return !pod.Ready || pod.Unsettled(p.s.Taken, settled) })
+}
+
+// well tells whether every pod of the DaemonSet runs, and none says that it cannot do its
+// work: what is found then can hide nobody's trouble.
+func (p *proxy) well() bool {
+	return p.works() && !slices.ContainsFunc(p.pods, func(pod *facts.Pod) bool {
+		said := p.log(pod)
+		lines := strings.Split(said, "\n")
+		_, waits := unanswered.last(p.s, pod, lines)
+		return waits || lostNode.re.MatchString(said) || slices.ContainsFunc(failing, func(w words) bool {
+			_, found := w.persist(p.s, pod, lines)
+			return found
+		})
+	})
 }
 
 func (p *proxy) finding(subject facts.Ref, message, remedy string, evidence ...checks.Evidence) checks.Finding {

@@ -23,13 +23,19 @@ var failing = []words{
 	{regexp.MustCompile(`nftables sync failed`),
 		"runs, but nftables refuses its rules",
 		"Give the node a kernel from 5.13 on with the nft fib modules and use the newest patch release of kube-proxy, or set mode: iptables."},
-	{regexp.MustCompile(`(?i)failed to (?:watch|list).*is forbidden: User \\?"([^"\\]+)`),
-		"runs, but the API server forbids $1 to list what it needs",
-		"Bind the ServiceAccount to the ClusterRole system:node-proxier again: kubeadm init phase addon kube-proxy."},
-	{regexp.MustCompile(`(?i)failed to (?:watch|list).*(?:dial tcp \S+: (?:connect: )?(?:connection refused|no route to host|network is unreachable|i/o timeout)|x509: |Unauthorized)`),
-		"runs, but does not get through to the API server",
-		"Compare the server in its kubeconfig (key kubeconfig.conf of ConfigMap kube-proxy) with the API server's address and certificate."},
+	forbidden,
+	unreached,
 }
+
+// forbidden is the API server's refusal.
+var forbidden = words{regexp.MustCompile(`(?i)failed to (?:watch|list).*is forbidden: User \\?"([^"\\]+)`),
+	"runs, but the API server forbids $1 to list what it needs",
+	"Bind the ServiceAccount to the ClusterRole system:node-proxier again: kubeadm init phase addon kube-proxy."}
+
+// unreached is a way to the API server that ends before it, or at another one.
+var unreached = words{regexp.MustCompile(`(?i)failed to (?:watch|list).*(?:dial tcp \S+: (?:connect: )?(?:connection refused|no route to host|network is unreachable|i/o timeout)|dial tcp: lookup \S+(?: on \S+)?: no such host|x509: |Unauthorized)`),
+	"runs, but does not get through to the API server",
+	"Compare the server in its kubeconfig (key kubeconfig.conf of ConfigMap kube-proxy) with the API server's address and certificate."}
 
 // lostNode is how kube-proxy says that it found no Node of the name it goes by. It says
 // so once, and works on without the node's addresses (older versions: with 127.0.0.1).

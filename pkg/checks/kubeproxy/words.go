@@ -39,9 +39,7 @@ var fatal = []words{
 	{regexp.MustCompile(`nftables mode requires kernel 5\.13`),
 		"crashes: the node's kernel is too old for mode nftables",
 		"Set mode: iptables in its configuration, or give the node a kernel from 5.13 on."},
-	{regexp.MustCompile(`can't use the IPVS proxier|ipvs not supported by the kernel`),
-		"crashes: the node cannot do mode ipvs",
-		"Load the modules ip_vs, ip_vs_rr, ip_vs_wrr and ip_vs_sh on the node and install ipset, or set another mode."},
+	noIPVS,
 	{regexp.MustCompile(`iptables is not available on this host`),
 		"crashes: the node's kernel offers no iptables",
 		"Load the modules ip_tables and iptable_nat (nf_tables, where the image uses that) on the node, or set mode: nftables."},
@@ -82,6 +80,11 @@ var fatal = []words{
 		"crashes: it panics",
 		"Use the newest patch release of its version; report the stack of its previous log if that panics, too."},
 }
+
+// noIPVS are the last words in mode ipvs where the node cannot do that.
+var noIPVS = words{regexp.MustCompile(`can't use the IPVS proxier|ipvs not supported by the kernel`),
+	"crashes: the node cannot do mode ipvs",
+	"Load the modules ip_vs, ip_vs_rr, ip_vs_wrr and ip_vs_sh on the node and install ipset, or set another mode."}
 
 // lastWords looks for what a container said before it ended.
 func lastWords(p *facts.Pod, log facts.Log) (checks.Finding, bool) {

@@ -1,5 +1,6 @@
-// Package service holds the checks for Services whose own fields lead nowhere: a
-// selector that no pod has, a target port that no container has.
+// Package service holds the checks for Services that lead nowhere, or astray, by what
+// their own fields say and by what stands behind them: a selector that no pod has, a
+// target port that no container has, endpoints that are none, pods that are not Ready.
 package service
 
 import (
@@ -12,7 +13,12 @@ import (
 )
 
 // Checks lists the package's checks.
-func Checks() []*checks.Check { return []*checks.Check{SelectorMismatch, TargetPortMismatch} }
+func Checks() []*checks.Check {
+	return []*checks.Check{
+		SelectorMismatch, TargetPortMismatch, KubernetesBroken, PodsNotReady, TrafficPolicyLocal, Selectorless,
+		LBPending, ExternalName, IPRange, NodePortRange, Family, Duplicate, ProtocolMismatch,
+	}
+}
 
 // selecting returns the Services that pick pods by labels. Cluster DNS has checks of
 // its own.
