@@ -85,6 +85,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: NAME, namespace: NAMESPACE}
 spec:
+  type: ClusterIP
   selector: {app: NAME}
   ports: [{name: http, port: 80, targetPort: http}]
 `)

@@ -27,7 +27,7 @@ func conflistLeftover() *Fault {
 			}
 			return orders.recreate(ctx, lab)
 		},
-		Instead: []string{"service-no-endpoints"},
+		Root: "cni-conf-residue",
 	}
 }
 

@@ -14,8 +14,8 @@ func corednsNoBind() *Fault {
 				object{"securityContext": object{"capabilities": object{"add": nil, "drop": []string{"ALL"}}}},
 				object{"securityContext": object{"sysctls": []object{{"name": "net.ipv4.ip_unprivileged_port_start", "value": "1024"}}}})
 		},
-		Shown:   crashesWith("bind: permission denied"),
-		Mend:    mendDNSPods(id),
-		Instead: []string{"pod-not-ready"},
+		Shown: crashesWith("bind: permission denied"),
+		Mend:  mendDNSPods(id),
+		Root:  "coredns-port-bind",
 	}
 }

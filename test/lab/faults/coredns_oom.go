@@ -13,8 +13,8 @@ func corednsOOM() *Fault {
 			return changeDNSPods(ctx, lab, id,
 				object{"resources": object{"limits": object{"memory": "5Mi"}, "requests": object{"memory": "5Mi"}}}, nil)
 		},
-		Shown:   ofSystem(podsSay, dnsPods, `"reason":"OOMKilled"`),
-		Mend:    mendDNSPods(id),
-		Instead: []string{"pod-not-ready"},
+		Shown: ofSystem(podsSay, dnsPods, `"reason":"OOMKilled"`),
+		Mend:  mendDNSPods(id),
+		Root:  "coredns-oom",
 	}
 }

@@ -25,8 +25,8 @@ func corefileKeyMissing() *Fault {
 			}
 			return restartDNS(ctx, lab)
 		},
-		Shown:   ofSystem(podEvent, dnsPods, "references non-existent config key"),
-		Mend:    mendDNS(id),
-		Instead: []string{"pod-not-ready"},
+		Shown: ofSystem(podEvent, dnsPods, "references non-existent config key"),
+		Mend:  mendDNS(id),
+		Root:  "coredns-configmap-key",
 	}
 }

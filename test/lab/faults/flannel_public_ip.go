@@ -34,6 +34,7 @@ func flannelPublicIP() *Fault {
 			return do(ctx, lab, "annotate", "--overwrite", "node", last(lab), annotation+"="+other)
 		},
 		Shown: pairApart,
+		Root:  "flannel-public-ip",
 		Mend: func(ctx context.Context, lab Lab) error {
 			data, err := keptData(ctx, lab, id)
 			if data == nil || err != nil {

@@ -30,6 +30,6 @@ func kubeletResolvConf() *Fault {
 			}
 			return tickets.recreate(ctx, lab)
 		},
-		Instead: []string{"service-no-endpoints"},
+		Root: "kubelet-resolvconf-missing",
 	}
 }

@@ -19,6 +19,7 @@ func kubernetesEndpoints() *Fault {
 			_, err := lab.Kubectl(ctx, formerSlice, "apply", "-f", "-")
 			return err
 		},
+		Root: "kubernetes-service-broken",
 		Shown: func(ctx context.Context, lab Lab) error {
 			ip, err := read(ctx, lab, "{.spec.clusterIP}", "-n", "default", "service", "kubernetes")
 			if err != nil {

@@ -26,6 +26,6 @@ func pluginBinaryMissing() *Fault {
 			}
 			return invoices.recreate(ctx, lab)
 		},
-		Instead: []string{"service-no-endpoints"},
+		Root: "cni-binary-missing",
 	}
 }

@@ -14,7 +14,7 @@ func podsNeverReady() *Fault {
 			change := object{"spec": object{"template": object{"spec": object{"containers": []object{container}}}}}
 			return patchAs(ctx, lab, "strategic", change, "-n", shop, "deployment", stock.name)
 		},
-		Shown:   stock.stuck("Readiness probe failed"),
-		Instead: []string{"service-no-endpoints"},
+		Shown: stock.stuck("Readiness probe failed"),
+		Root:  "service-pods-not-ready",
 	})
 }

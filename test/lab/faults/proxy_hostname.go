@@ -34,7 +34,7 @@ func proxyHostname() *Fault {
 		},
 		Shown: ofSystem(logged, proxyPods, "worker-7"),
 		Mend:  mendProxy(id),
-		Root:  "kube-proxy-pod-unhealthy",
+		Root:  "kube-proxy-hostname",
 	}
 }
 

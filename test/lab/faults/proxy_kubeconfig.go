@@ -16,7 +16,7 @@ func proxyKubeconfig() *Fault {
 	f := proxyFault("proxy-kubeconfig", "kube-proxy's kubeconfig names a dead address of the API server", kubeconfigKey,
 		otherServer(func(u *url.URL) { u.Host = net.JoinHostPort(unusedNeighbour(u.Hostname()), u.Port()) }))
 	f.Shown = ofSystem(logged, proxyPods, "no route to host")
-	f.Slow, f.Root = true, "kube-proxy-pod-unhealthy"
+	f.Slow, f.Root = true, "kube-proxy-kubeconfig"
 	return f
 }
 

@@ -23,6 +23,6 @@ func proxyKubeconfigRefused() *Fault {
 		return web.unreachable(ctx, lab)
 	}
 	f.Slow = true
-	f.Root = "kube-proxy-pod-unhealthy"
+	f.Root = "kube-proxy-kubeconfig"
 	return f
 }

@@ -47,6 +47,6 @@ func subnetEnvMissing() *Fault {
 			}
 			return parcels.recreate(ctx, lab)
 		},
-		Instead: []string{"pod-not-ready", "service-no-endpoints"},
+		Root: "cni-agent-unhealthy",
 	}
 }

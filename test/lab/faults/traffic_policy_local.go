@@ -17,6 +17,7 @@ func trafficPolicyLocal() *Fault {
 			change := object{"type": "NodePort", "externalTrafficPolicy": "Local"}
 			return patch(ctx, lab, object{"spec": change}, storefront.service()...)
 		},
+		Root:  "service-traffic-policy-local",
 		Shown: func(ctx context.Context, lab Lab) error { return deadFromOutside(ctx, lab, storefront) },
 	})
 }
