@@ -28,7 +28,12 @@ var systemFiles = []string{
 	"kube-system/configmaps.json", "kube-system/daemonsets.json", "kube-system/deployments.json", "kube-system/endpointslices.json",
 	"kube-system/pods.json", "kube-system/serviceaccounts.json", "kube-system/services.json",
 	"kube-flannel/configmaps.json", "kube-flannel/daemonsets.json", "kube-flannel/pods.json",
+	apiSlices,
 }
+
+// apiSlices holds the EndpointSlice of the API servers, which keep none here, beside those
+// of an application.
+const apiSlices = "default/endpointslices.json"
 
 // readSystem reads a bundle. The range of pod addresses is exchanged for one that has
 // room for thousands of nodes.
@@ -50,7 +55,9 @@ func readSystem(bundle fs.FS) (system, error) {
 				return out, fmt.Errorf("%s: %w", file, err)
 			}
 			obj.SetResourceVersion("")
-			out.add(obj)
+			if file != apiSlices || obj.GetName() == "kubernetes" {
+				out.add(obj)
+			}
 		}
 	}
 	if out.node == nil || out.proxy == nil || out.plugin == nil || out.dns == nil {
@@ -105,6 +112,9 @@ func (c *Cluster) other(i int) Object {
 		o.Status.Replicas, o.Status.UpdatedReplicas, o.Status.UnavailableReplicas = dnsPods, dnsPods, dnsPods
 		o.Status.ReadyReplicas, o.Status.AvailableReplicas = 0, 0
 	case *discoveryv1.EndpointSlice:
+		if o.Name == "kubernetes" {
+			break
+		}
 		pattern := o.Endpoints[0]
 		o.Endpoints = nil
 		for k := range dnsPods {
