@@ -256,7 +256,7 @@ func (s *suite) omitted(f *faults.Fault) string {
 // fault makes one fault, looks, repairs and mends. It returns whether the
 // cluster is healthy again.
 func (s *suite) fault(t *testing.T, f *faults.Fault) (fit bool) {
-	r := Result{Fault: f.ID, Title: f.Title, Want: f.Root, Says: []Saying{}}
+	r := Result{Fault: f.ID, Title: f.Title, Want: f.Root, Depth: f.Depth, Says: []Saying{}}
 	defer func() { s.record(r) }()
 	if r.Skipped = s.omitted(f); r.Skipped != "" {
 		t.Skip("left out: " + r.Skipped)

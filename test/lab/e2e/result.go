@@ -23,6 +23,7 @@ type Result struct {
 	Title   string   `json:"title"`
 	Skipped string   `json:"skipped,omitempty"` // why it was not made
 	Want    string   `json:"want,omitempty"`    // the check that has to name it; none where no check can yet
+	Depth   string   `json:"depth,omitempty"`   // at which a check will be able to name it, where none can yet
 	Named   bool     `json:"named"`
 	Seconds float64  `json:"seconds"` // from the moment it was made until the doctor said what it was going to say
 	Says    []Saying `json:"says"`
@@ -47,6 +48,8 @@ func (r Result) named() string {
 		return "left out"
 	case r.Failure != "" && !r.Named:
 		return "FAILED"
+	case r.Want == "" && r.Depth != "":
+		return "at depth " + r.Depth
 	case r.Want == "":
 		return "not yet"
 	case r.Named:
@@ -123,8 +126,8 @@ with nothing found.
 `)
 	fmt.Fprintf(&b, "Kubernetes %s, %d nodes, %d faults, %.0f minutes.\n", r.Server, r.Nodes, len(r.Faults), r.Seconds/60)
 	b.WriteString(`
-**Named** is *yes* where the check that is meant for the fault was the only root cause in the report, and *not yet* where no
-check can name it today; what the doctor says then stands beside it. **Seconds** are from the moment the fault was made:
+**Named** is *yes* where the check that is meant for the fault was the only root cause in the report, *not yet* where no
+check can name it today, and *at depth* where only that depth, which is not there yet, would show it; what the doctor says then stands beside it. **Seconds** are from the moment the fault was made:
 many checks wait for a minute before they call something a fault, since all of it is normal while a cluster starts.
 **Cured** and **undone** are told where a fix exists: cured means that pods on every node resolve names inside and outside
 and reach a Service again; undone, that the objects are what they were and the fault is back.

@@ -60,6 +60,7 @@ type Fault struct {
 	Again func(context.Context, Lab) error
 
 	Root    string   // the check that must be the one root; "" where no check can name the fault yet
+	Depth   string   // where Root is "": the depth that would show the fault, "probe" or "host"
 	Instead []string // the roots that are found where Root is ""; none where nothing is seen
 	Fix     []string // arguments of "kubectl netdoctor fix" that cure it; nil where there is no fix
 }
