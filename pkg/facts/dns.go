@@ -94,7 +94,9 @@ func (s *Snapshot) DNSPods() []*Pod {
 }
 
 // DNSImage tells whether an image is that of a cluster DNS server.
-func DNSImage(image string) bool { return dnsImage.MatchString(image) }
+func DNSImage(image string) bool {
+	return strings.Contains(image, "dns") && dnsImage.MatchString(image) // the first spares 150,000 pods the second
+}
 
 // DNSDeployments returns the Deployments that run the cluster's DNS server.
 func (s *Snapshot) DNSDeployments() []*appsv1.Deployment {

@@ -16,12 +16,19 @@ type name struct{ namespace, name string }
 type index struct {
 	nodes      map[string]*corev1.Node
 	podsByNode map[string][]*Pod
+	alike      map[string][]alike // pods by namespace
 	services   map[name]*corev1.Service
 	slices     map[name][]*EndpointSlice
 	configMaps map[name]*corev1.ConfigMap
 	warnings   map[Ref]*Event      // the newest about each object
 	events     map[string][]*Event // by reason
 	logged     map[string]bool     // "namespace/pod" with at least one container read
+}
+
+// alike is the pods of a namespace that share a template: a selector picks all or none.
+type alike struct {
+	of   *Template
+	pods []*Pod
 }
 
 // newIndex expects the pods in order.
@@ -35,6 +42,7 @@ func newIndex(s *Snapshot) index {
 		x.nodes[n.Name] = n
 	}
 	x.addPods(s.Pods)
+	x.addAlike(s.Pods)
 	for _, svc := range s.Services {
 		x.services[name{svc.Namespace, svc.Name}] = svc
 	}
@@ -79,6 +87,29 @@ func (x *index) addPods(pods []*Pod) {
 			on, room = room[:0:n], room[n:]
 		}
 		x.podsByNode[p.Node] = append(on, p)
+	}
+}
+
+// addAlike groups the pods. Those of one template mostly follow each other, since they are
+// called after their owner, and then share the list's own memory.
+func (x *index) addAlike(pods []*Pod) {
+	x.alike = map[string][]alike{}
+	known := map[*Template]int{}
+	for i := 0; i < len(pods); {
+		first := i
+		for i < len(pods) && pods[i].Namespace == pods[first].Namespace && pods[i].Template == pods[first].Template {
+			i++
+		}
+		ns := pods[first].Namespace
+		if first == 0 || pods[first-1].Namespace != ns {
+			clear(known)
+		}
+		if at, again := known[pods[first].Template]; again {
+			x.alike[ns][at].pods = append(x.alike[ns][at].pods, pods[first:i]...)
+			continue
+		}
+		known[pods[first].Template] = len(x.alike[ns])
+		x.alike[ns] = append(x.alike[ns], alike{pods[first].Template, pods[first:i:i]})
 	}
 }
 
@@ -144,10 +175,15 @@ func (s *Snapshot) Selected(namespace string, selector map[string]string) []*Pod
 		return nil
 	}
 	var out []*Pod
-	for _, p := range s.PodsIn(namespace) {
-		if Matches(selector, p.Labels) {
-			out = append(out, p)
+	groups := 0
+	for _, a := range s.index.alike[namespace] {
+		if a.of != nil && Matches(selector, a.of.Labels) {
+			out = append(out, a.pods...)
+			groups++
 		}
+	}
+	if groups > 1 {
+		sortPods(out)
 	}
 	return out
 }
