@@ -2,15 +2,10 @@ package cni
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
@@ -98,12 +93,12 @@ func (d set) ref() facts.Ref {
 func without(s *facts.Snapshot, n *corev1.Node, sets []set, ill bool) *checks.Finding {
 	var chosen *checks.Finding
 	for _, d := range sets {
-		why := excluded(&d.Spec.Template.Spec, n)
-		f := &checks.Finding{Subject: facts.NodeRef(n.Name), Remedy: why.remedy}
+		why := facts.Excluded(&d.Spec.Template.Spec, n)
+		f := &checks.Finding{Subject: facts.NodeRef(n.Name), Remedy: why.Cure}
 		switch {
-		case why.text == "" && (d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedNumberScheduled < d.Status.DesiredNumberScheduled):
+		case why.Text == "" && (d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedNumberScheduled < d.Status.DesiredNumberScheduled):
 			return nil
-		case why.text == "":
+		case why.Text == "":
 			f.Message = fmt.Sprintf("runs no agent of %s, although %s is meant for it", d.plugin, d.ref())
 			f.Evidence = []checks.Evidence{checks.Quote("Pods on Node "+n.Name, "no agent of "+d.plugin)}
 			f.Remedy = "Read the DaemonSet's events: its pods may be refused (pod security, quota), or its controller may stand still."
@@ -111,116 +106,16 @@ func without(s *facts.Snapshot, n *corev1.Node, sets []set, ill bool) *checks.Fi
 				f.Evidence = append(f.Evidence, checks.Quote(d.ref().String()+", event "+e.Reason, e.Message))
 			}
 			return f
-		case !why.taint && !ill:
+		case why.Rule != facts.ByTaint && !ill:
 			continue
 		case !ill:
 			f.Severity = checks.Warning
 		}
-		f.Message = fmt.Sprintf("runs no agent of %s: %s %s", d.plugin, d.ref(), why.text)
-		f.Evidence = []checks.Evidence{checks.Quote(d.ref().String()+", "+why.field, why.quote), checks.Quote("Node "+n.Name, why.node)}
-		if chosen == nil || why.taint {
+		f.Message = fmt.Sprintf("runs no agent of %s: %s %s", d.plugin, d.ref(), why.Text)
+		f.Evidence = []checks.Evidence{checks.Quote(d.ref().String()+", "+why.Field, why.Quote), checks.Quote("Node "+n.Name, why.Node)}
+		if chosen == nil || why.Rule == facts.ByTaint {
 			chosen = f
 		}
 	}
 	return chosen
-}
-
-// exclusion says why a DaemonSet places no pod on a node.
-type exclusion struct {
-	text, field, quote, node, remedy string // text continues "DaemonSet x"; empty where it does place one
-	taint                            bool
-}
-
-// excluded asks what the DaemonSet controller asks (k8s.io/kubernetes, pkg/controller/daemon):
-// nodeSelector, required affinity, taints.
-func excluded(spec *corev1.PodSpec, n *corev1.Node) exclusion {
-	for _, key := range slices.Sorted(maps.Keys(spec.NodeSelector)) {
-		want := spec.NodeSelector[key]
-		if got, found := n.Labels[key]; !found || got != want {
-			return exclusion{
-				text:  fmt.Sprintf("wants the label %s=%s, which the node lacks", key, want),
-				field: "nodeSelector", quote: key + ": " + want,
-				node:   "labels " + labels.Set(n.Labels).String(),
-				remedy: fmt.Sprintf("Give the node the label %s=%s, or take %s out of the DaemonSet's nodeSelector.", key, want, key),
-			}
-		}
-	}
-	if terms := required(spec); terms != nil && !slices.ContainsFunc(terms, func(t corev1.NodeSelectorTerm) bool { return admits(&t, n) }) {
-		return exclusion{
-			text:  "leaves the node out by its node affinity",
-			field: "required node affinity", quote: describe(terms),
-			node:   "labels " + labels.Set(n.Labels).String(),
-			remedy: "Label the node as the DaemonSet's node affinity wants it, or let the affinity take the node in.",
-		}
-	}
-	for _, t := range facts.Repelling(n, &facts.Pod{Template: &facts.Template{Tolerations: spec.Tolerations}}) {
-		if !added(t.Key, spec.HostNetwork) {
-			return exclusion{
-				text:  fmt.Sprintf("does not tolerate the taint %s of the node", t.ToString()),
-				field: "tolerations", quote: tolerations(spec.Tolerations),
-				node:   "taint " + t.ToString(),
-				remedy: "Give the DaemonSet's pods the toleration operator: Exists, without key and effect.",
-				taint:  true,
-			}
-		}
-	}
-	return exclusion{}
-}
-
-// added tells whether the DaemonSet controller adds a toleration for a taint by itself.
-func added(key string, hostNetwork bool) bool {
-	switch key {
-	case corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable, corev1.TaintNodeDiskPressure, corev1.TaintNodeMemoryPressure,
-		corev1.TaintNodePIDPressure, corev1.TaintNodeUnschedulable:
-		return true
-	}
-	return key == corev1.TaintNodeNetworkUnavailable && hostNetwork
-}
-
-func required(spec *corev1.PodSpec) []corev1.NodeSelectorTerm {
-	a := spec.Affinity
-	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		return nil
-	}
-	return a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
-}
-
-// admits tells whether one term takes the node in; an empty term takes in none.
-func admits(t *corev1.NodeSelectorTerm, n *corev1.Node) bool {
-	fields := labels.Set{"metadata.name": n.Name}
-	return len(t.MatchExpressions)+len(t.MatchFields) > 0 &&
-		!slices.ContainsFunc(t.MatchExpressions, func(e corev1.NodeSelectorRequirement) bool { return !meets(e, n.Labels) }) &&
-		!slices.ContainsFunc(t.MatchFields, func(e corev1.NodeSelectorRequirement) bool { return !meets(e, fields) })
-}
-
-func meets(e corev1.NodeSelectorRequirement, have labels.Set) bool {
-	op := selection.Operator(strings.ToLower(string(e.Operator)))
-	if e.Operator == corev1.NodeSelectorOpDoesNotExist {
-		op = selection.DoesNotExist
-	}
-	r, err := labels.NewRequirement(e.Key, op, e.Values)
-	return err != nil || r.Matches(have) // what is not understood excludes nothing
-}
-
-func describe(terms []corev1.NodeSelectorTerm) string {
-	var out []string
-	for _, t := range terms {
-		var all []string
-		for _, e := range slices.Concat(t.MatchExpressions, t.MatchFields) {
-			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Key, e.Operator, strings.Join(e.Values, ","))))
-		}
-		out = append(out, strings.Join(all, " and "))
-	}
-	return strings.Join(out, " or ")
-}
-
-func tolerations(list []corev1.Toleration) string {
-	var out []string
-	for _, t := range list {
-		out = append(out, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s", t.Key, t.Operator, t.Value, t.Effect)), " "))
-	}
-	if len(out) == 0 {
-		return "none"
-	}
-	return strings.Join(out, "; ")
 }

@@ -154,20 +154,20 @@ func without(s *facts.Snapshot, n *corev1.Node, sets []*appsv1.DaemonSet, unboun
 		return f
 	}
 	for _, d := range sets {
-		why := excluded(&d.Spec.Template.Spec, n)
+		why := facts.Excluded(&d.Spec.Template.Spec, n)
 		switch {
-		case why.text == "" && (unbound || rolling(d)):
+		case why.Text == "" && (unbound || rolling(d)):
 			return nil
-		case why.text == "":
+		case why.Text == "":
 			f.Message = fmt.Sprintf("runs no kube-proxy, although DaemonSet %s/%s is meant for it", d.Namespace, d.Name)
 			f.Evidence = append([]checks.Evidence{checks.Quote("pods of kube-system on Node "+n.Name, "no kube-proxy")}, failedCreate(s, d)...)
 			f.Remedy = "Read the DaemonSet's events: its pods may be refused (admission, quota), or its controller may stand still."
 			return f
 		case f.Message == "":
-			f.Message = fmt.Sprintf("runs no kube-proxy: DaemonSet %s/%s %s", d.Namespace, d.Name, why.text)
-			f.Evidence = []checks.Evidence{checks.Quote(fmt.Sprintf("DaemonSet %s/%s, %s", d.Namespace, d.Name, why.field), why.quote),
-				checks.Quote("Node "+n.Name, why.node)}
-			f.Remedy = why.remedy
+			f.Message = fmt.Sprintf("runs no kube-proxy: DaemonSet %s/%s %s", d.Namespace, d.Name, why.Text)
+			f.Evidence = []checks.Evidence{checks.Quote(fmt.Sprintf("DaemonSet %s/%s, %s", d.Namespace, d.Name, why.Field), why.Quote),
+				checks.Quote("Node "+n.Name, why.Node)}
+			f.Remedy = why.Cure
 		}
 	}
 	return f
@@ -184,8 +184,8 @@ func reasons(s *facts.Snapshot, d *appsv1.DaemonSet) []checks.Evidence {
 	from := setRef(d).String()
 	var out []checks.Evidence
 	for _, n := range s.LinuxNodes() {
-		if why := excluded(&d.Spec.Template.Spec, n); why.text != "" {
-			if e := checks.Quote(from+", "+why.field, why.quote); !slices.Contains(out, e) {
+		if why := facts.Excluded(&d.Spec.Template.Spec, n); why.Text != "" {
+			if e := checks.Quote(from+", "+why.Field, why.Quote); !slices.Contains(out, e) {
 				out = append(out, e)
 			}
 		}
