@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
 // WellKnownConfigMaps lists the ConfigMaps, as "namespace/name", that hold the
@@ -37,7 +38,7 @@ func (g *gatherer) readConfigMaps(ctx context.Context, s *facts.Snapshot) {
 	for _, key := range WellKnownConfigMaps() {
 		names[key] = true
 	}
-	for _, p := range stackPods(s) {
+	for _, p := range plugins.Stack(s) {
 		for _, cm := range p.ConfigMaps {
 			names[p.Namespace+"/"+cm] = true
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,13 +20,6 @@ const (
 	maxLogBytes = 256 << 10 // of the same, its end
 )
 
-// stackPods returns the pods that make up the network, in order.
-func stackPods(s *facts.Snapshot) []*facts.Pod {
-	all := slices.Concat(s.DNSPods(), s.KubeProxyPods(), plugins.Agents(s))
-	slices.SortStableFunc(all, func(a, b *facts.Pod) int { return a.Ref().Compare(b.Ref()) })
-	return slices.Compact(all)
-}
-
 // readLogs starts reading the current and previous logs of the stack's pods.
 func (g *gatherer) readLogs(ctx context.Context, s *facts.Snapshot) {
 	if !g.wanted(facts.PodLogs) {
@@ -37,7 +29,7 @@ func (g *gatherer) readLogs(ctx context.Context, s *facts.Snapshot) {
 		g.gap(facts.PodLogs, "", "which pods there are is not known")
 		return
 	}
-	pods := choose(g, stackPods(s), sickLogPods, soundLogPods, notReady, podKind(s))
+	pods := choose(g, plugins.Stack(s), sickLogPods, soundLogPods, notReady, podKind(s))
 	for _, p := range pods.asked {
 		g.start(func() { g.readPodLogs(ctx, p) })
 	}

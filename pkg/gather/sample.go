@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
 // In a large cluster not every kubelet and every pod of the network is asked: what is
@@ -109,7 +110,7 @@ func kindOf(n *corev1.Node) string {
 // ailing tells whether a node, or a pod of the network on it, is in trouble.
 func ailing(s *facts.Snapshot) func(*corev1.Node) bool {
 	ill := map[string]bool{}
-	for _, p := range stackPods(s) {
+	for _, p := range plugins.Stack(s) {
 		ill[p.Node] = ill[p.Node] || !p.Ready
 	}
 	return func(n *corev1.Node) bool {

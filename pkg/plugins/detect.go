@@ -60,6 +60,14 @@ func Agents(s *facts.Snapshot) []*facts.Pod {
 	return out
 }
 
+// Stack returns the pods that make up the network, in order, each once: of cluster DNS, of
+// kube-proxy, and the agents. It reads Pods alone.
+func Stack(s *facts.Snapshot) []*facts.Pod {
+	all := slices.Concat(s.DNSPods(), s.KubeProxyPods(), Agents(s))
+	slices.SortFunc(all, func(a, b *facts.Pod) int { return a.Ref().Compare(b.Ref()) })
+	return slices.Compact(all)
+}
+
 // Agent returns the plugin whose agent this pod is, or nil.
 func Agent(p *facts.Pod) *Plugin {
 	if i := agentOf(p); i >= 0 {

@@ -32,7 +32,7 @@ its last words in ` + "`kubectl logs --previous`" + `.`,
 
 func findPodsNotReady(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
-	for _, p := range stack(s) {
+	for _, p := range plugins.Stack(s) {
 		if p.Ready || p.Deleting || young(s, p) {
 			continue
 		}
@@ -44,13 +44,6 @@ func findPodsNotReady(s *facts.Snapshot) []checks.Finding {
 		})
 	}
 	return out
-}
-
-// stack returns the pods that make up the network, each once.
-func stack(s *facts.Snapshot) []*facts.Pod {
-	all := slices.Concat(s.DNSPods(), s.KubeProxyPods(), plugins.Agents(s))
-	slices.SortFunc(all, func(a, b *facts.Pod) int { return a.Ref().Compare(b.Ref()) })
-	return slices.Compact(all)
 }
 
 // young tells whether a pod is still within its grace: just made, and nothing in it
