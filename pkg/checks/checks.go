@@ -93,6 +93,7 @@ type Check struct {
 type Part struct {
 	Source *facts.Source
 	Key    string
+	Lacks  string // why what is there of it does not suffice; "" where it does
 }
 
 // Finding is one thing that is wrong.
@@ -129,6 +130,24 @@ type Result struct {
 
 // Quote makes one piece of evidence.
 func Quote(from, text string) Evidence { return Evidence{From: from, Text: text} }
+
+// QuoteWaiting quotes what a pod that does not become Ready waits for: its containers, the
+// scheduler, and the newest Warning event about it.
+func QuoteWaiting(s *facts.Snapshot, p *facts.Pod) []Evidence {
+	var out []Evidence
+	for i := range p.Containers {
+		if c := &p.Containers[i]; c.State.Phase == facts.Waiting && c.State.Message != "" {
+			out = append(out, Quote(fmt.Sprintf("%s, container %s", p.Ref(), c.Name), c.State.Reason+": "+c.State.Message))
+		}
+	}
+	if p.Unschedulable() != "" {
+		out = append(out, Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable()))
+	}
+	if e := s.LastWarning(p.Ref()); e != nil {
+		out = append(out, Quote(p.Ref().String()+", event "+e.Reason, e.Message))
+	}
+	return out
+}
 
 // QuoteLog quotes a line from the log of a pod; which is "log" or "previous log".
 func QuoteLog(p *facts.Pod, which, line string) Evidence {

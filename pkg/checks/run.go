@@ -94,7 +94,7 @@ func incomplete(s *facts.Snapshot, c *Check) []string {
 	}
 	var why []string
 	for _, p := range c.Parts(s) {
-		if gap := s.MissingPart(p.Source, p.Key); gap != "" {
+		if gap := cmp.Or(s.MissingPart(p.Source, p.Key), p.Lacks); gap != "" {
 			why = append(why, fmt.Sprintf("%s of %s: %s", p.Source, p.Key, gap))
 		}
 	}
@@ -110,7 +110,7 @@ func PodLogs(pods []*facts.Pod) []Part {
 	var out []Part
 	for _, p := range pods {
 		if slices.ContainsFunc(p.Containers, started) {
-			out = append(out, Part{facts.PodLogs, p.Namespace + "/" + p.Name})
+			out = append(out, Part{Source: facts.PodLogs, Key: p.Namespace + "/" + p.Name})
 		}
 	}
 	return out

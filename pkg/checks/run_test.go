@@ -95,6 +95,9 @@ func TestRunAnswers(t *testing.T) {
 			want: checks.Unknown, reason: "logs of edge/gateway-0: the kubelet does not answer"},
 		{name: "a part is a gap beside a finding", check: checks.Check{Needs: nodes, MayUse: []*facts.Source{facts.PodLogs}, Parts: logsOf("gateway-0", "gateway-1"), Run: one},
 			depth: facts.Logs, want: checks.Failed, reason: "logs of edge/gateway-1: not read"},
+		{name: "a part does not suffice", check: checks.Check{Needs: nodes, Parts: func(*facts.Snapshot) []checks.Part {
+			return []checks.Part{{Source: facts.PodLogs, Key: "edge/gateway-0", Lacks: "it begins too late"}, {Source: facts.PodLogs, Key: "edge/gateway-1", Lacks: "never mind"}}
+		}, Run: none}, depth: facts.Logs, want: checks.Unknown, reason: "logs of edge/gateway-0: it begins too late; logs of edge/gateway-1: not read"},
 		{name: "all of a part's source is a gap", check: checks.Check{Needs: nodes, MayUse: []*facts.Source{facts.PodLogs}, Parts: logsOf("gateway-0"), Run: none},
 			depth: facts.API, gaps: map[string]string{"logs": "forbidden"}, want: checks.Unknown, reason: "logs of edge/gateway-0: forbidden"},
 		{name: "every part was seen", check: checks.Check{Needs: nodes, Parts: logsOf("gateway-0"), Run: none}, depth: facts.Logs, want: checks.OK},

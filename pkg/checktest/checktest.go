@@ -199,7 +199,7 @@ func answer(s *facts.Snapshot, c *checks.Check) (out string) {
 	}
 	if c.Parts != nil {
 		for _, p := range c.Parts(s) {
-			fmt.Fprintf(&said, "%s/%s: %s\n", p.Source, p.Key, s.MissingPart(p.Source, p.Key))
+			fmt.Fprintf(&said, "%s/%s: %s %s\n", p.Source, p.Key, s.MissingPart(p.Source, p.Key), p.Lacks)
 		}
 	}
 	return said.String()

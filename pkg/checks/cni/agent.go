@@ -135,25 +135,18 @@ func ill(s *facts.Snapshot, p *facts.Pod) checks.Finding {
 	if s.Taken.Sub(since(p)) < patience {
 		return checks.Finding{}
 	}
-	f := checks.Finding{Message: fmt.Sprintf("does not become Ready (%s)", p.Trouble()),
-		Remedy: "Do what its state and its events ask for, and read its log; kubectl describe shows the former."}
 	for i := range p.Containers {
 		c := &p.Containers[i]
 		if e := lastWords(s, p, c); e.Message != "" {
 			e.Message = strings.Replace(e.Message, "crashes: ", "does not become Ready: ", 1)
 			return e
 		}
-		if c.State.Phase == facts.Waiting && c.State.Message != "" {
-			f.Evidence = append(f.Evidence, checks.Quote(fmt.Sprintf("%s, container %s", p.Ref(), c.Name), c.State.Reason+": "+c.State.Message))
-		}
 	}
-	if p.Unschedulable() != "" {
-		f.Evidence = append(f.Evidence, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable()))
+	return checks.Finding{
+		Message:  fmt.Sprintf("does not become Ready (%s)", p.Trouble()),
+		Remedy:   "Do what its state and its events ask for, and read its log; kubectl describe shows the former.",
+		Evidence: checks.QuoteWaiting(s, p),
 	}
-	if e := s.LastWarning(p.Ref()); e != nil {
-		f.Evidence = append(f.Evidence, checks.Quote(p.Ref().String()+", event "+e.Reason, e.Message))
-	}
-	return f
 }
 
 // since returns when the pod ceased to be Ready, or was made.

@@ -113,17 +113,9 @@ func crashed(s *facts.Snapshot, p *facts.Pod, c *facts.Container) checks.Finding
 
 // notReady reports a pod that does not get as far as running, or fails its probe.
 func notReady(s *facts.Snapshot, p *facts.Pod) checks.Finding {
-	f := checks.Finding{Message: fmt.Sprintf("does not become Ready (%s)", p.Trouble()), Remedy: "Do what its state and events ask for; kubectl describe shows both."}
-	for _, c := range p.Containers {
-		if c.State.Phase == facts.Waiting && c.State.Message != "" {
-			f.Evidence = append(f.Evidence, checks.Quote(fmt.Sprintf("%s, container %s", p.Ref(), c.Name), c.State.Reason+": "+c.State.Message))
-		}
+	return checks.Finding{
+		Message:  fmt.Sprintf("does not become Ready (%s)", p.Trouble()),
+		Remedy:   "Do what its state and events ask for; kubectl describe shows both.",
+		Evidence: checks.QuoteWaiting(s, p),
 	}
-	if p.Unschedulable() != "" {
-		f.Evidence = append(f.Evidence, checks.Quote(p.Ref().String()+", condition PodScheduled", p.Unschedulable()))
-	}
-	if e := s.LastWarning(p.Ref()); e != nil {
-		f.Evidence = append(f.Evidence, checks.Quote(p.Ref().String()+", event "+e.Reason, e.Message))
-	}
-	return f
 }

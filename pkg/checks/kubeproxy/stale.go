@@ -18,7 +18,7 @@ var ConfigStale = &checks.Check{
 	URL:      "https://kubernetes.io/docs/reference/networking/virtual-ips/#proxy-modes",
 	Needs:    []*facts.Source{facts.ConfigMaps, facts.SystemDaemonSets, facts.SystemPods, facts.PodLogs},
 	When:     noSettings,
-	Parts:    func(s *facts.Snapshot) []checks.Part { return checks.PodLogs(s.KubeProxyPods()) },
+	Parts:    modeParts,
 	ByHand: []string{"kubectl -n kube-system logs POD | grep Proxier", "kubectl -n kube-system get configmap kube-proxy -o yaml | grep mode:",
 		"curl -s 127.0.0.1:10249/proxyMode # on the node"},
 	Run: findConfigStale,
@@ -27,7 +27,7 @@ kube-proxy goes on with what it read before. Nodes that are started again, or wh
 nodes then differ, and a fault in the new configuration shows only then, one node after the other.
 
 The mode is the part that a kube-proxy names in its log when it starts ("Using iptables Proxier"), so it is what can be held
-against the ConfigMap. Where the log no longer reaches back to the start, nothing is said.
+against the ConfigMap. Where the log that was read no longer reaches back to the start, the answer is unknown.
 
 **How it comes about**: the ConfigMap was edited without a restart, or the restart of the DaemonSet stands still.
 
@@ -36,6 +36,30 @@ against the ConfigMap. Where the log no longer reaches back to the start, nothin
 
 // running is how kube-proxy says which mode it runs in.
 var running = regexp.MustCompile(`(?m)^.*Using (iptables|ipvs|nftables) Proxier.*$`)
+
+// modeParts names the logs in which each kube-proxy says its mode, which it does only at
+// its start.
+func modeParts(s *facts.Snapshot) []checks.Part {
+	var out []checks.Part
+	for _, p := range proxies(s) {
+		if c := p.settings(); c == nil || c.Mode == "" {
+			continue
+		}
+		for _, part := range checks.PodLogs(slices.DeleteFunc(slices.Clone(p.pods), func(pod *facts.Pod) bool { return p.passing(pod) })) {
+			if log, read := s.Logs[part.Key+"/"+p.spec.Containers[0].Name]; read && !running.MatchString(log.Current) {
+				part.Lacks = "it does not name the mode: it no longer reaches back to kube-proxy's start"
+			}
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// passing tells whether a pod tells nothing of the mode that lasts. One that crashes is no
+// news: the new configuration is what it dies of.
+func (p *proxy) passing(pod *facts.Pod) bool {
+	return pod.Deleting || !pod.Ready || pod.Unsettled(p.s.Taken, settled)
+}
 
 func findConfigStale(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
@@ -47,12 +71,11 @@ func findConfigStale(s *facts.Snapshot) []checks.Finding {
 	return out
 }
 
-// stale reports the pods that run in each other mode. One that crashes is no news: the
-// new configuration is what it dies of.
+// stale reports the pods that run in each other mode.
 func (p *proxy) stale(c *settings) []checks.Finding {
 	found := map[string]*checks.Finding{}
 	for _, pod := range p.pods {
-		if pod.Deleting || !pod.Ready || pod.Unsettled(p.s.Taken, settled) {
+		if p.passing(pod) {
 			continue
 		}
 		lines := running.FindAllStringSubmatch(p.log(pod), -1)
