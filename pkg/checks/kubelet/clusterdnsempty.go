@@ -23,7 +23,7 @@ var ClusterDNSEmpty = &checks.Check{
 	Needs:    []*facts.Source{facts.Events, facts.Nodes, facts.Services},
 	MayUse:   []*facts.Source{facts.Configz, facts.Pods},
 	Parts:    configzParts,
-	When:     noDNSService,
+	When:     noWordOfClusterDNS,
 	ByHand: []string{"kubectl get events -A --field-selector reason=MissingClusterDNS",
 		`kubectl get --raw "/api/v1/nodes/NODE/proxy/configz"`,
 		"grep -A2 clusterDNS /var/lib/kubelet/config.yaml # on the node"},
@@ -38,6 +38,19 @@ that another one replaced; ` + "`clusterDns`" + ` and other spellings, which are
 
 Cure: set ` + "`clusterDNS`" + ` to the address of the DNS Service and ` + "`clusterDomain`" + ` to the cluster's domain in /var/lib/kubelet/config.yaml
 of the node, restart the kubelet, and re-create the pods there: they keep the resolv.conf that they started with.`,
+}
+
+// noWordOfClusterDNS also says when there is nothing to go by: where the kubelets'
+// configuration is not looked at, events may tell that something is wrong, but not that all
+// is well.
+func noWordOfClusterDNS(s *facts.Snapshot) string {
+	if why := noDNSService(s); why != "" {
+		return why
+	}
+	if s.Depth < facts.Configz.Depth && len(s.EventsOf("MissingClusterDNS")) == 0 {
+		return "no event speaks of it, and the kubelets' configuration is looked at only at --depth logs"
+	}
+	return ""
 }
 
 func findClusterDNSEmpty(s *facts.Snapshot) []checks.Finding {

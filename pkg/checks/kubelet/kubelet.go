@@ -13,12 +13,8 @@ func Checks() []*checks.Check {
 }
 
 // configzParts names the live configuration of every kubelet as a part that must be
-// known: each node may be set differently. Where nobody was to look at them, as at depth
-// api, the events alone have to do.
+// known: each node may be set differently.
 func configzParts(s *facts.Snapshot) []checks.Part {
-	if s.Depth < facts.Configz.Depth {
-		return nil
-	}
 	var out []checks.Part
 	for _, n := range s.Nodes {
 		if !facts.Virtual(n) {
