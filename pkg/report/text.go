@@ -141,57 +141,6 @@ func (p *printer) root(r Report, n *cause.Node) {
 	p.symptoms(n)
 }
 
-func (p *printer) evidence(n *cause.Node) {
-	if len(n.Evidence) == 0 {
-		return
-	}
-	p.section("Evidence")
-	all := folded(n.Evidence)
-	shown := all
-	if !p.style.Wide && len(shown) > shownEvidence {
-		shown = shown[:shownEvidence]
-	}
-	for _, e := range shown {
-		places := []string{e.From}
-		switch {
-		case p.style.Wide:
-			places = e.places
-		case len(e.places) > 1:
-			places[0] += fmt.Sprintf(" (and %s more)", Count1000(len(e.places)-1))
-		}
-		for _, place := range places {
-			p.wrapped(4, "", p.paint(color.Faint, "%s"), Clean(place))
-		}
-		p.wrapped(6, "", "%s", Clean(e.Text))
-	}
-	if more := len(all) - len(shown); more > 0 {
-		p.line(4, fmt.Sprintf("and %s more (-o wide)", Count1000(more)))
-	}
-}
-
-// quotation is one text that stands in several places.
-type quotation struct {
-	checks.Evidence
-	places []string // all of them, the first that of Evidence
-}
-
-// folded tells once what was found in the same words at many places, as on the nodes
-// that have one fault in common.
-func folded(list []checks.Evidence) []quotation {
-	var out []quotation
-	at := map[string]int{}
-	for _, e := range list {
-		i, known := at[e.Text]
-		if !known {
-			at[e.Text] = len(out)
-			out = append(out, quotation{Evidence: e, places: []string{e.From}})
-			continue
-		}
-		out[i].places = append(out[i].places, e.From)
-	}
-	return out
-}
-
 func (p *printer) symptoms(n *cause.Node) {
 	all := flatten(n.Symptoms)
 	if len(all) == 0 {
@@ -217,43 +166,6 @@ func flatten(nodes []*cause.Node) []*cause.Node {
 		out = append(append(out, n), flatten(n.Symptoms)...)
 	}
 	return out
-}
-
-// shownNames is how many subjects of one kind a sentence names.
-const shownNames = 5
-
-// sentence puts the subjects in front of the message: several of one kind by their number
-// and the first names. Places of another kind, as a Deployment's pods, are evidence.
-func sentence(n *cause.Node) string { return naming(n, shownNames) }
-
-// brief is the same without the further names.
-func brief(n *cause.Node) string { return naming(n, 1) }
-
-func naming(n *cause.Node, most int) string {
-	subject := n.Subject.String()
-	switch n.Subject {
-	case facts.Cluster():
-		subject = "The cluster"
-	case facts.ClusterDNS():
-		subject = "Cluster DNS"
-	}
-	names := []string{n.Subject.Key()}
-	for _, r := range n.Places {
-		if r.Kind == n.Subject.Kind {
-			names = append(names, r.Key())
-		}
-	}
-	if len(names) > 1 {
-		subject += fmt.Sprintf(" (and %s more", Count1000(len(names)-1))
-		if most > 1 {
-			subject += ": " + strings.Join(names[1:min(len(names), most)], ", ")
-		}
-		if most > 1 && len(names) > most {
-			subject += ", …"
-		}
-		subject += ")"
-	}
-	return Clean(subject + " " + n.Message)
 }
 
 func (p *printer) verdict(r Report) string {
