@@ -15,17 +15,27 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 // atOnce is how many lists are read at the same time.
 const atOnce = 4
 
-// lists are those of check, the largest first.
-var lists = []string{
-	"/api/v1/pods", "/apis/discovery.k8s.io/v1/endpointslices", "/api/v1/nodes", "/api/v1/events", "/api/v1/services",
-	"/api/v1/namespaces", "/api/v1/serviceaccounts", "/apis/apps/v1/deployments", "/apis/apps/v1/daemonsets",
-	"/apis/rbac.authorization.k8s.io/v1/clusterroles", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-	"/apis/networking.k8s.io/v1/networkpolicies",
+// lists returns the paths of all lists that check may read. ConfigMaps it reads by name.
+func lists() []string {
+	var out []string
+	for _, src := range facts.Sources() {
+		if !src.Object() || src == facts.ConfigMaps {
+			continue
+		}
+		prefix := "/api/"
+		if src.Group != "" {
+			prefix = "/apis/" + src.Group + "/"
+		}
+		out = append(out, prefix+src.Version+"/"+src.Name)
+	}
+	return out
 }
 
 func main() {
@@ -53,6 +63,7 @@ func read(ctx context.Context, kubeconfig string, gzip bool) (int64, error) {
 	}
 	var wg sync.WaitGroup
 	var total atomic.Int64
+	lists := lists()
 	errs := make([]error, len(lists))
 	room := make(chan struct{}, atOnce)
 	for i, path := range lists {
