@@ -16,6 +16,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
 // apiService is what the API servers call their own Service, and the slice that they
@@ -30,6 +31,7 @@ var KubernetesBroken = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/",
 	Needs:    []*facts.Source{facts.SystemServices, facts.EndpointSlices},
 	MayUse:   []*facts.Source{facts.SystemPods, facts.PodLogs},
+	Parts:    lostParts,
 	When:     defaultUnread,
 	Explains: []*checks.Check{symptom.PodNotReady},
 	ByHand: []string{"kubectl -n default get service kubernetes -o yaml",
@@ -148,19 +150,8 @@ func renamed(s *facts.Snapshot, svc *corev1.Service) []checks.Finding {
 
 // misaddressed finds an address that no kube-apiserver has, where clients get no answer.
 func misaddressed(s *facts.Snapshot, svc *corev1.Service) []checks.Finding {
-	known := apiServers(s)
-	if len(known.pod) == 0 || len(lostClients(s, svc)) == 0 {
-		return nil
-	}
-	var wrong []string
-	for _, es := range s.SlicesOf(svc) {
-		for _, at := range answering(es) {
-			if es.Name == svc.Name && !known.pod[host(at)] && !known.told[host(at)] {
-				wrong = append(wrong, at)
-			}
-		}
-	}
-	if len(wrong) == 0 {
+	wrong, known := unfamiliar(s, svc)
+	if len(wrong) == 0 || len(lostClients(s, svc)) == 0 {
 		return nil
 	}
 	return []checks.Finding{{
@@ -171,6 +162,39 @@ func misaddressed(s *facts.Snapshot, svc *corev1.Service) []checks.Finding {
 		},
 		Remedy: "Set --advertise-address of each kube-apiserver (/etc/kubernetes/manifests/kube-apiserver.yaml) to the address that the other nodes reach it by.",
 	}}
+}
+
+// unfamiliar returns the addresses that the API servers list themselves by and that none of
+// their pods has, and those that these have; nothing where they do not run as pods.
+func unfamiliar(s *facts.Snapshot, svc *corev1.Service) ([]string, servers) {
+	known := apiServers(s)
+	if len(known.pod) == 0 {
+		return nil, known
+	}
+	var out []string
+	for _, es := range s.SlicesOf(svc) {
+		for _, at := range answering(es) {
+			if es.Name == svc.Name && !known.pod[host(at)] && !known.told[host(at)] {
+				out = append(out, at)
+			}
+		}
+	}
+	return out, known
+}
+
+// lostParts names the logs that tell whether an address which no API server's pod has does
+// harm: those of the network's pods that are not Ready.
+func lostParts(s *facts.Snapshot) []checks.Part {
+	svc := s.Service(metav1.NamespaceDefault, apiService)
+	if svc == nil {
+		return nil
+	}
+	if wrong, _ := unfamiliar(s, svc); len(wrong) == 0 {
+		return nil
+	}
+	return checks.PodLogs(slices.DeleteFunc(plugins.Stack(s), func(p *facts.Pod) bool {
+		return p.Ready || p.Deleting || !facts.SystemNamespace(p.Namespace)
+	}))
 }
 
 // servers are the addresses of API servers that run as pods of this cluster.
