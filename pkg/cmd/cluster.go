@@ -94,7 +94,7 @@ func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.De
 	s, err := gather.Live(bounded, config, gather.Options{
 		Sources: sourcesFor(list, record != nil), Depth: depth, Namespace: c.namespace(),
 		Now: c.env.Now(), Record: record, Progress: progress.show, Trace: reads.add,
-		AllNodes: how.allNodes, Consistent: how.consistent,
+		AllNodes: how.allNodes, Consistent: how.consistent, Apart: how.window,
 	})
 	progress.clear()
 	if how.verbose > 0 {

@@ -17,11 +17,16 @@ import (
 // gatherTimeout is how long reading a cluster may take by default.
 const gatherTimeout = 60 * time.Second
 
+// metricsWindow is long enough for a busy CoreDNS to answer hundreds of questions, and
+// short enough to wait for.
+const metricsWindow = 3 * time.Second
+
 // reading says how a cluster is read; all commands that look share its flags.
 type reading struct {
 	timeout    time.Duration
 	allNodes   bool
 	consistent bool
+	window     time.Duration
 	verbose    int
 }
 
@@ -29,12 +34,16 @@ func (r *reading) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&r.timeout, "timeout", gatherTimeout, "how long reading the cluster may take; what was not read by then is unknown")
 	fs.BoolVar(&r.allNodes, "all-nodes", false, "ask every kubelet and every pod of the network; in large clusters a sample is asked, those in trouble first")
 	fs.BoolVar(&r.consistent, "consistent", false, "read lists as of now, by pages, not from the API server's watch cache, which may lag by a moment and costs less")
+	fs.DurationVar(&r.window, "metrics-window", metricsWindow, "how far apart CoreDNS's metrics are read twice; 0: what they tell is unknown")
 	fs.CountVarP(&r.verbose, "verbose", "v", "tell on stderr what was read: objects, bytes, requests, time")
 }
 
 func (r *reading) valid() error {
 	if r.timeout <= 0 {
 		return usage("--timeout %s: must be longer than nothing", r.timeout)
+	}
+	if r.window < 0 {
+		return usage("--metrics-window %s: must not be negative", r.window)
 	}
 	return nil
 }

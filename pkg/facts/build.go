@@ -8,11 +8,8 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
@@ -29,7 +26,7 @@ type Builder struct {
 func NewBuilder(taken time.Time, server string, depth Depth) *Builder {
 	return &Builder{pool: newPool(), s: &Snapshot{
 		Taken: taken, Server: server, Depth: depth,
-		Logs: map[string]Log{}, Proxy: map[string]string{}, Gaps: map[string]string{},
+		Logs: map[string]Log{}, Proxy: map[string]string{}, Metrics: map[string][]Scrape{}, Gaps: map[string]string{},
 		Configz: map[string]*kubeletv1beta1.KubeletConfiguration{}, Files: map[string]map[string]string{},
 	}}
 }
@@ -40,20 +37,9 @@ func (b *Builder) Add(obj any) error { return add(b.s, b.pool, obj) }
 
 // Merge takes over what a batch holds.
 func (b *Builder) Merge(batch *Batch) {
-	s := &batch.s
-	b.s.Pods = append(b.s.Pods, s.Pods...)
-	b.s.Nodes = append(b.s.Nodes, s.Nodes...)
-	b.s.Namespaces = append(b.s.Namespaces, s.Namespaces...)
-	b.s.Services = append(b.s.Services, s.Services...)
-	b.s.EndpointSlices = append(b.s.EndpointSlices, s.EndpointSlices...)
-	b.s.ConfigMaps = append(b.s.ConfigMaps, s.ConfigMaps...)
-	b.s.Events = append(b.s.Events, s.Events...)
-	b.s.Deployments = append(b.s.Deployments, s.Deployments...)
-	b.s.DaemonSets = append(b.s.DaemonSets, s.DaemonSets...)
-	b.s.ServiceAccounts = append(b.s.ServiceAccounts, s.ServiceAccounts...)
-	b.s.ClusterRoles = append(b.s.ClusterRoles, s.ClusterRoles...)
-	b.s.ClusterRoleBindings = append(b.s.ClusterRoleBindings, s.ClusterRoleBindings...)
-	b.s.NetworkPolicies = append(b.s.NetworkPolicies, s.NetworkPolicies...)
+	for _, l := range lists {
+		l.merge(b.s, &batch.s)
+	}
 }
 
 // Batch collects the objects of one list while it arrives, until it is known whether
@@ -78,8 +64,6 @@ func add(s *Snapshot, p *pool, obj any) error {
 		s.EndpointSlices = append(s.EndpointSlices, p.endpointSlice(o))
 	case *corev1.Event:
 		s.Events = append(s.Events, p.event(o))
-	case *Pod:
-		s.Pods = append(s.Pods, o)
 	default:
 		return addWhole(s, p, obj)
 	}
@@ -91,63 +75,19 @@ func addWhole(s *Snapshot, p *pool, obj any) error {
 	if m, ok := obj.(metav1.Object); ok {
 		p.trim(m)
 	}
-	switch o := obj.(type) {
-	case *corev1.Node:
-		s.Nodes = append(s.Nodes, o)
-	case *corev1.Namespace:
-		s.Namespaces = append(s.Namespaces, o)
-	case *corev1.Service:
-		s.Services = append(s.Services, o)
-	case *corev1.ConfigMap:
-		s.ConfigMaps = append(s.ConfigMaps, o)
-	case *appsv1.Deployment:
-		s.Deployments = append(s.Deployments, o)
-	case *appsv1.DaemonSet:
-		s.DaemonSets = append(s.DaemonSets, o)
-	case *corev1.ServiceAccount:
-		s.ServiceAccounts = append(s.ServiceAccounts, o)
-	case *rbacv1.ClusterRole:
-		s.ClusterRoles = append(s.ClusterRoles, o)
-	case *rbacv1.ClusterRoleBinding:
-		s.ClusterRoleBindings = append(s.ClusterRoleBindings, o)
-	case *networkingv1.NetworkPolicy:
-		s.NetworkPolicies = append(s.NetworkPolicies, o)
-	default:
-		return fmt.Errorf("no source holds objects of type %T", obj)
+	for _, l := range lists {
+		if l.take(s, obj) {
+			return nil
+		}
 	}
-	return nil
+	return fmt.Errorf("no source holds objects of type %T", obj)
 }
 
 // New returns an empty API object of a source, ready to be decoded into, or nil for a
 // source that does not consist of API objects.
 func New(src *Source) runtime.Object {
-	switch src {
-	case Pods:
-		return new(corev1.Pod)
-	case Nodes:
-		return new(corev1.Node)
-	case Namespaces:
-		return new(corev1.Namespace)
-	case Services:
-		return new(corev1.Service)
-	case EndpointSlices:
-		return new(discoveryv1.EndpointSlice)
-	case ConfigMaps:
-		return new(corev1.ConfigMap)
-	case Events:
-		return new(corev1.Event)
-	case Deployments:
-		return new(appsv1.Deployment)
-	case DaemonSets:
-		return new(appsv1.DaemonSet)
-	case ServiceAccounts:
-		return new(corev1.ServiceAccount)
-	case ClusterRoles:
-		return new(rbacv1.ClusterRole)
-	case ClusterRoleBindings:
-		return new(rbacv1.ClusterRoleBinding)
-	case NetworkPolicies:
-		return new(networkingv1.NetworkPolicy)
+	if l, found := lists[src]; found {
+		return l.blank()
 	}
 	return nil
 }
@@ -160,6 +100,15 @@ func (b *Builder) AddLog(namespace, pod, container string, log Log) {
 // AddProxy records the body that a pod answered with on a port and path.
 func (b *Builder) AddProxy(namespace, pod, port, path, body string) {
 	b.s.Proxy[strings.Join([]string{namespace, pod, port, strings.TrimPrefix(path, "/")}, "/")] = body
+}
+
+// AddMetrics records what a pod answered on /metrics at a time, which is kept to the
+// millisecond.
+func (b *Builder) AddMetrics(namespace, pod string, scrape Scrape) {
+	scrape.At = scrape.At.UTC().Truncate(time.Millisecond)
+	key := namespace + "/" + pod
+	b.s.Metrics[key] = append(b.s.Metrics[key], scrape)
+	slices.SortFunc(b.s.Metrics[key], func(x, y Scrape) int { return x.At.Compare(y.At) })
 }
 
 // AddConfigz records a kubelet's live configuration.
@@ -224,6 +173,7 @@ func (b *Builder) Interim() *Snapshot {
 	sortPods(s.Pods)
 	s.SystemOnly = maps.Clone(s.SystemOnly)
 	s.Gaps, s.Logs, s.Proxy, s.Configz = maps.Clone(s.Gaps), maps.Clone(s.Logs), maps.Clone(s.Proxy), maps.Clone(s.Configz)
+	s.Metrics = maps.Clone(s.Metrics)
 	s.index = newIndex(&s)
 	return &s
 }
@@ -235,26 +185,10 @@ func (b *Builder) Scope(namespace string) { b.s.Scope = namespace }
 // order they came, and returns it. The builder is spent.
 func (b *Builder) Build() *Snapshot {
 	s := b.s
-	sortPods(s.Pods)
-	slices.SortFunc(s.EndpointSlices, func(x, y *EndpointSlice) int { return x.Ref().Compare(y.Ref()) })
-	slices.SortFunc(s.Events, compareEvents)
-	sortObjects(s.Nodes)
-	sortObjects(s.Namespaces)
-	sortObjects(s.Services)
-	sortObjects(s.ConfigMaps)
-	sortObjects(s.Deployments)
-	sortObjects(s.DaemonSets)
-	sortObjects(s.ServiceAccounts)
-	sortObjects(s.ClusterRoles)
-	sortObjects(s.ClusterRoleBindings)
-	sortObjects(s.NetworkPolicies)
+	for _, l := range lists {
+		l.sort(s)
+	}
 	s.index = newIndex(s)
 	b.s = nil
 	return s
-}
-
-func sortObjects[T metav1.Object](list []T) {
-	slices.SortFunc(list, func(x, y T) int {
-		return Ref{Namespace: x.GetNamespace(), Name: x.GetName()}.Compare(Ref{Namespace: y.GetNamespace(), Name: y.GetName()})
-	})
 }

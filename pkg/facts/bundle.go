@@ -110,6 +110,8 @@ func (r *reader) handler(name string) (read func(io.Reader) error, limit int64) 
 		}, r.bounds.text
 	case len(parts) == 3 && base == "logs.txt":
 		return func(body io.Reader) error { return r.addDumpLog(parts[0], parts[1], body) }, r.bounds.text
+	case len(parts) == 4 && parts[2] == "metrics":
+		return func(body io.Reader) error { return r.addMetrics(parts[0], parts[1], parts[3], body) }, r.bounds.text
 	case len(parts) > 4 && parts[2] == "proxy":
 		return func(body io.Reader) error { return r.addProxy(parts, body) }, r.bounds.text
 	}
@@ -136,8 +138,17 @@ func (r *reader) addManifest(body io.Reader) error {
 		return fmt.Errorf("bundle version %d is later than this netdoctor reads (%d): update netdoctor", v, BundleVersion)
 	case v < 1:
 		return errors.New(`"bundle" must hold the format's version, a number from 1`)
+	case !writable(r.manifest.Taken):
+		return errors.New(`"taken" must lie in the years 0 to 9999 of UTC`)
 	}
 	return nil
+}
+
+// writable tells whether a time can be written as JSON and read again. Where its zone lies
+// far from UTC, one that can be read may fall out of the years that have four digits.
+func writable(t time.Time) bool {
+	year := t.UTC().Year()
+	return 0 <= year && year <= 9999
 }
 
 func (r *reader) addList(src *Source, namespace []string, body io.Reader) error {
@@ -194,6 +205,21 @@ func (r *reader) addProxy(parts []string, body io.Reader) error {
 	return r.keep(len(text))
 }
 
+// addMetrics takes the answer of a pod whose file is named for the time of it.
+func (r *reader) addMetrics(namespace, pod, name string, body io.Reader) error {
+	at, err := time.Parse(scrapeName, name)
+	if err != nil {
+		return fmt.Errorf("its name is not a time: %w", err)
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	r.seen[Metrics] = true
+	r.b.AddMetrics(namespace, pod, Scrape{at, string(text)})
+	return r.keep(len(text))
+}
+
 func (r *reader) addConfigz(node string, body io.Reader) error {
 	config, err := DecodeConfigz(body)
 	if err != nil {
@@ -232,6 +258,11 @@ func DecodeConfigz(body io.Reader) (*kubeletv1beta1.KubeletConfiguration, error)
 	}
 	if answer.Config == nil {
 		return nil, errors.New(`no "kubeletconfig" in it`)
+	}
+	for i := range answer.Config.RegisterWithTaints {
+		if taint := &answer.Config.RegisterWithTaints[i]; taint.TimeAdded != nil && !writable(taint.TimeAdded.Time) {
+			taint.TimeAdded = nil
+		}
 	}
 	return answer.Config, nil
 }

@@ -101,7 +101,7 @@ func (p *pool) pod(in *corev1.Pod) *Pod {
 func (p *pool) template(in *corev1.Pod, owner Ref, detail bool) *Template {
 	t := Template{
 		Labels: in.Labels, Owner: owner, HostNetwork: in.Spec.HostNetwork, DNSPolicy: in.Spec.DNSPolicy,
-		ServiceAccount: in.Spec.ServiceAccountName, Static: in.Annotations[staticPodAnnotation] == "file",
+		DNSConfig: in.Spec.DNSConfig, Subdomain: in.Spec.Subdomain, ServiceAccount: in.Spec.ServiceAccountName, Static: in.Annotations[staticPodAnnotation] == "file",
 	}
 	if detail {
 		t.Tolerations, t.NodeSelector = in.Spec.Tolerations, in.Spec.NodeSelector
@@ -113,7 +113,8 @@ func (p *pool) template(in *corev1.Pod, owner Ref, detail bool) *Template {
 	}
 	k := keyOf(p.key[:0])
 	k.table(t.Labels)
-	k.text(owner.Kind, owner.Namespace, owner.Name, string(t.DNSPolicy), t.ServiceAccount)
+	k.text(owner.Kind, owner.Namespace, owner.Name, string(t.DNSPolicy), t.Subdomain, t.ServiceAccount)
+	k.dnsConfig(t.DNSConfig)
 	k.flags(t.HostNetwork, t.Static)
 	k.number(len(t.Tolerations))
 	for i := range t.Tolerations {

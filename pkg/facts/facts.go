@@ -59,6 +59,10 @@ type Source struct {
 	// source that this is a part of. Where the whole was read, so was the part.
 	Whole *Source
 
+	// Addon tells that a cluster may lack the API, as older ones and those without an
+	// extension do: then there are no such objects.
+	Addon bool
+
 	// Later tells that the first releases did not know of the source, so that a bundle may
 	// say nothing of it.
 	Later bool
@@ -98,11 +102,19 @@ var (
 	ClusterRoles        = &Source{Name: "clusterroles", Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole"}
 	ClusterRoleBindings = &Source{Name: "clusterrolebindings", Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"}
 	NetworkPolicies     = &Source{Name: "networkpolicies", Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy", Namespaced: true, Later: true}
+	StatefulSets        = &Source{Name: "statefulsets", Group: "apps", Version: "v1", Kind: "StatefulSet", Namespaced: true, Later: true}
+	Ingresses           = &Source{Name: "ingresses", Group: "networking.k8s.io", Version: "v1", Kind: "Ingress", Namespaced: true, Later: true}
+	HTTPRoutes          = &Source{Name: "httproutes", Group: "gateway.networking.k8s.io", Version: "v1", Kind: "HTTPRoute", Namespaced: true, Addon: true, Later: true}
+	ServiceCIDRs        = &Source{Name: "servicecidrs", Group: "networking.k8s.io", Version: "v1", Kind: "ServiceCIDR", Addon: true, Later: true} // GA in 1.33
+	APIServices         = &Source{Name: "apiservices", Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService", Later: true}
+	ValidatingWebhooks  = &Source{Name: "validatingwebhookconfigurations", Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration", Later: true}
+	MutatingWebhooks    = &Source{Name: "mutatingwebhookconfigurations", Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingWebhookConfiguration", Later: true}
 
-	PodLogs = &Source{Name: "logs", Depth: Logs}    // current and previous container logs
-	Proxy   = &Source{Name: "proxy", Depth: Logs}   // bodies of GETs through pods/proxy
-	Configz = &Source{Name: "configz", Depth: Logs} // the kubelets' live configuration
-	Files   = &Source{Name: "host", Depth: Host}    // files and command output of the nodes
+	PodLogs = &Source{Name: "logs", Depth: Logs}                 // current and previous container logs
+	Proxy   = &Source{Name: "proxy", Depth: Logs}                // bodies of GETs through pods/proxy
+	Metrics = &Source{Name: "metrics", Depth: Logs, Later: true} // cluster DNS's metrics, read twice
+	Configz = &Source{Name: "configz", Depth: Logs}              // the kubelets' live configuration
+	Files   = &Source{Name: "host", Depth: Host}                 // files and command output of the nodes
 )
 
 // The parts of sources that lie in the system namespaces. A check that asks for no more
@@ -126,7 +138,8 @@ func system(whole *Source) *Source {
 // Sources lists every source, API objects first, without the parts.
 func Sources() []*Source {
 	return []*Source{Nodes, Namespaces, Pods, Services, EndpointSlices, ConfigMaps, Events, Deployments,
-		DaemonSets, ServiceAccounts, ClusterRoles, ClusterRoleBindings, NetworkPolicies, PodLogs, Proxy, Configz, Files}
+		DaemonSets, ServiceAccounts, ClusterRoles, ClusterRoleBindings, NetworkPolicies, StatefulSets, Ingresses,
+		HTTPRoutes, ServiceCIDRs, APIServices, ValidatingWebhooks, MutatingWebhooks, PodLogs, Proxy, Metrics, Configz, Files}
 }
 
 func sourceNamed(name string) *Source {

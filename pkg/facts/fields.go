@@ -30,8 +30,8 @@ var (
 	podFields = only(numbers{
 		1: podMetadata,
 		// volumes, containers, dnsPolicy, nodeSelector, serviceAccountName, nodeName, hostNetwork,
-		// initContainers, tolerations
-		2: only(numbers{1: podVolume, 2: podContainer, 6: nil, 7: nil, 8: nil, 10: nil, 11: nil, 20: podContainer, 22: nil}),
+		// subdomain, initContainers, tolerations, dnsConfig
+		2: only(numbers{1: podVolume, 2: podContainer, 6: nil, 7: nil, 8: nil, 10: nil, 11: nil, 17: nil, 20: podContainer, 22: nil, 26: nil}),
 		// phase, conditions, podIP, containerStatuses, initContainerStatuses, podIPs
 		3: only(numbers{1: nil, 2: nil, 6: nil, 8: podContainerStatus, 10: podContainerStatus, 12: nil}),
 	})
@@ -44,7 +44,9 @@ var (
 	sliceMetadata = only(numbers{1: nil, 3: nil, 11: nil})
 	// of an endpoint: addresses, conditions, targetRef's kind and name, nodeName
 	sliceFields = only(numbers{1: sliceMetadata, 2: only(numbers{1: nil, 2: nil, 4: only(numbers{1: nil, 3: nil}), 6: nil}), 3: nil})
-	wholeFields = &wire.Fields{Without: numbers{1: metadata}}
+	// replicas, selector, serviceName; of the template the labels
+	statefulSetFields = only(numbers{1: metadata, 2: only(numbers{1: nil, 2: nil, 3: only(numbers{1: only(numbers{11: nil})}), 5: nil})})
+	wholeFields       = &wire.Fields{Without: numbers{1: metadata}}
 )
 
 // Fields returns what of a source's objects a Batch keeps; the rest need not be decoded.
@@ -56,6 +58,8 @@ func Fields(src *Source) *wire.Fields {
 		return nodeFields
 	case EndpointSlices:
 		return sliceFields
+	case StatefulSets:
+		return statefulSetFields
 	}
 	return wholeFields
 }

@@ -118,7 +118,8 @@ func TestForeignDump(t *testing.T) {
 		"logs/kube-system/lost":   `Get "https://10.0.0.2:10250/containerLogs": dial tcp 10.0.0.2:10250: i/o timeout`,
 		"logs/kube-system/unmade": "no such thing",
 		"namespaces":              unwritten, "endpointslices": unwritten, "configmaps": unwritten, "serviceaccounts": unwritten,
-		"clusterroles": unwritten, "clusterrolebindings": unwritten, "networkpolicies": unwritten, "proxy": unwritten, "configz": unwritten, "host": unwritten,
+		"clusterroles": unwritten, "clusterrolebindings": unwritten, "networkpolicies": unwritten, "statefulsets": unwritten, "ingresses": unwritten, "httproutes": unwritten,
+		"servicecidrs": unwritten, "apiservices": unwritten, "validatingwebhookconfigurations": unwritten, "mutatingwebhookconfigurations": unwritten, "metrics": unwritten, "proxy": unwritten, "configz": unwritten, "host": unwritten,
 	}
 	if d := cmp.Diff(wantGaps, s.Gaps); d != "" {
 		t.Errorf("gaps (-want +got):\n%s", d)

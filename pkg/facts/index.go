@@ -145,8 +145,10 @@ func comparePod(p *Pod, to Ref) int {
 	return cmp.Or(strings.Compare(p.Namespace, to.Namespace), strings.Compare(p.Name, to.Name))
 }
 
+func comparePods(x, y *Pod) int { return comparePod(x, Ref{Namespace: y.Namespace, Name: y.Name}) }
+
 func sortPods(pods []*Pod) {
-	slices.SortFunc(pods, func(x, y *Pod) int { return comparePod(x, Ref{Namespace: y.Namespace, Name: y.Name}) })
+	slices.SortFunc(pods, comparePods)
 }
 
 // Service returns a Service, or nil.

@@ -51,6 +51,23 @@ func (k *keyOf) table(m map[string]string) {
 	}
 }
 
+func (k *keyOf) dnsConfig(c *corev1.PodDNSConfig) {
+	k.flags(c != nil)
+	if c == nil {
+		return
+	}
+	k.text(c.Nameservers...)
+	k.text(c.Searches...)
+	k.number(len(c.Options))
+	for _, o := range c.Options {
+		k.flags(o.Value != nil)
+		k.text(o.Name)
+		if o.Value != nil {
+			k.text(*o.Value)
+		}
+	}
+}
+
 func (k *keyOf) port(p *corev1.ContainerPort) {
 	k.text(p.Name, string(p.Protocol), p.HostIP)
 	k.number(int(p.ContainerPort))

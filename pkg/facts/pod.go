@@ -57,6 +57,8 @@ type Template struct {
 	Owner          Ref // the controller; the Deployment, where a ReplicaSet stands between
 	HostNetwork    bool
 	DNSPolicy      corev1.DNSPolicy
+	DNSConfig      *corev1.PodDNSConfig // nil where there is none
+	Subdomain      string
 	ServiceAccount string
 	Static         bool // run by a kubelet from a file; the API object is a mirror
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -17,7 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+	"k8s.io/utils/ptr"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 var created = metav1.NewTime(time.Date(2026, 6, 1, 8, 30, 0, 0, time.UTC))
@@ -70,6 +74,13 @@ func everyObject() map[*Source][]runtime.Object {
 			Rules: []rbacv1.PolicyRule{{Verbs: []string{"list"}, Resources: []string{"pods"}}}}},
 		ClusterRoleBindings: {&rbacv1.ClusterRoleBinding{ObjectMeta: secretive(named("", "b")), RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "r"}}},
 		NetworkPolicies:     {&networkingv1.NetworkPolicy{ObjectMeta: secretive(named("a", "np")), Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Egress"}}}},
+		StatefulSets:        {&appsv1.StatefulSet{ObjectMeta: named("a", "sts"), Spec: appsv1.StatefulSetSpec{ServiceName: "s", Template: *deployment.Spec.Template.DeepCopy()}}},
+		Ingresses:           {&networkingv1.Ingress{ObjectMeta: secretive(named("a", "in")), Spec: networkingv1.IngressSpec{IngressClassName: ptr.To("c")}}},
+		HTTPRoutes:          {&gatewayv1.HTTPRoute{ObjectMeta: secretive(named("a", "route")), Spec: gatewayv1.HTTPRouteSpec{Hostnames: []gatewayv1.Hostname{"h"}}}},
+		ServiceCIDRs:        {&networkingv1.ServiceCIDR{ObjectMeta: secretive(named("", "kubernetes")), Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.96.0.0/12"}}}},
+		APIServices:         {&apiregistrationv1.APIService{ObjectMeta: secretive(named("", "v1.x")), Spec: apiregistrationv1.APIServiceSpec{Group: "x"}}},
+		ValidatingWebhooks:  {&admissionv1.ValidatingWebhookConfiguration{ObjectMeta: secretive(named("", "v"))}},
+		MutatingWebhooks:    {&admissionv1.MutatingWebhookConfiguration{ObjectMeta: secretive(named("", "m"))}},
 	}
 }
 
@@ -93,6 +104,8 @@ func files(t *testing.T, objects map[*Source][]runtime.Object) (*Snapshot, []Fil
 	b.AddLog("a", "p", "init", Log{})
 	b.AddProxy("a", "p", "8181", "/ready", "OK")
 	b.AddProxy("a", "p", "9153", "debug/metrics", "up 1\n")
+	b.AddMetrics("a", "p", Scrape{created.Add(3*time.Second + 456789*time.Nanosecond), "up 2\n"})
+	b.AddMetrics("a", "p", Scrape{created.Time, "up 1\n"})
 	b.AddConfigz("n1", &kubeletv1beta1.KubeletConfiguration{ClusterDNS: []string{"10.96.0.10"}})
 	b.AddFile("n1", "/etc/resolv.conf", "nameserver 127.0.0.53\n")
 	b.Gap(Configz, "n2", "timed out")
@@ -153,7 +166,7 @@ func TestRedaction(t *testing.T) {
 		all.Write(f.Data)
 	}
 	for word, want := range map[string]int{
-		"secret": 0, `"name":"TOKEN"`: 9, "spec.nodeName": 9, `"kept":"yes"`: 13, "managedFields": 0,
+		"secret": 0, `"name":"TOKEN"`: 12, "spec.nodeName": 12, `"kept":"yes"`: 19, "managedFields": 0,
 	} {
 		if got := strings.Count(all.String(), word); got != want {
 			t.Errorf("%s: got %d times, want %d", word, got, want)

@@ -21,6 +21,10 @@ import (
 // object itself.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
+// scrapeName is the name of a file with a pod's metrics: the time of the answer, in a form
+// that every file system takes.
+const scrapeName = "20060102T150405.000Z.prom"
+
 // Recorder collects API objects as they are read, for a bundle. It is not safe for
 // concurrent use.
 type Recorder struct {
@@ -108,6 +112,8 @@ func podSpec(obj metav1.Object) *corev1.PodSpec {
 		return &o.Spec.Template.Spec
 	case *appsv1.DaemonSet:
 		return &o.Spec.Template.Spec
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template.Spec
 	}
 	return nil
 }
@@ -175,6 +181,11 @@ func snapshotFiles(s *Snapshot, files map[string][]byte) error {
 	for node, byPath := range s.Files {
 		for path, text := range byPath {
 			files[nodesDir+"/"+node+"/host"+path] = []byte(text)
+		}
+	}
+	for key, scrapes := range s.Metrics {
+		for _, scrape := range scrapes {
+			files[key+"/metrics/"+scrape.At.Format(scrapeName)] = []byte(scrape.Text)
 		}
 	}
 	for key, body := range s.Proxy {

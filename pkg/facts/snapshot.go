@@ -2,14 +2,16 @@ package facts
 
 import (
 	"maps"
-	"slices"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // Snapshot is everything known about one cluster at one moment. It is read-only: a
@@ -33,12 +35,22 @@ type Snapshot struct {
 	ClusterRoles        []*rbacv1.ClusterRole
 	ClusterRoleBindings []*rbacv1.ClusterRoleBinding
 	NetworkPolicies     []*networkingv1.NetworkPolicy
+	StatefulSets        []*appsv1.StatefulSet
+	Ingresses           []*networkingv1.Ingress
+	HTTPRoutes          []*gatewayv1.HTTPRoute
+	ServiceCIDRs        []*networkingv1.ServiceCIDR
+	APIServices         []*apiregistrationv1.APIService
+	ValidatingWebhooks  []*admissionv1.ValidatingWebhookConfiguration
+	MutatingWebhooks    []*admissionv1.MutatingWebhookConfiguration
 
 	// Logs by "namespace/pod/container". A container that is absent was not read.
 	Logs map[string]Log
 	// Proxy holds the bodies of GETs through pods/proxy by "namespace/pod/port/path",
 	// whatever the status was that came with them.
 	Proxy map[string]string
+	// Metrics holds what pods of cluster DNS answered on /metrics, by "namespace/pod", the
+	// older answer first: counters tell of now only by the difference of two.
+	Metrics map[string][]Scrape
 	// Configz holds each kubelet's live configuration by node.
 	Configz map[string]*kubeletv1beta1.KubeletConfiguration
 	// Files holds files of the nodes, by node and absolute path.
@@ -69,6 +81,12 @@ type Sample struct {
 	Of    int `json:"of"`
 }
 
+// Scrape is one answer of a pod on /metrics, in the text format of Prometheus.
+type Scrape struct {
+	At   time.Time
+	Text string
+}
+
 // Log is what a container wrote: the end of it, where it wrote a lot.
 type Log struct {
 	Current, Previous string
@@ -95,6 +113,8 @@ func (s *Snapshot) MissingPart(src *Source, key string) string {
 	switch src {
 	case PodLogs:
 		known = s.index.logged[key]
+	case Metrics:
+		known = len(s.Metrics[key]) > 1
 	case Configz:
 		_, known = s.Configz[key]
 	case Files:
@@ -131,66 +151,24 @@ func (s *Snapshot) WithSystemOnly(part *Source, why string) *Snapshot {
 		out.SystemOnly = map[string]bool{}
 	}
 	out.SystemOnly[part.Name] = true
-	in := PartNamespaces(part)
-	switch part.Whole {
-	case Pods:
-		out.Pods = within(in, s.Pods, func(o *Pod) string { return o.Namespace })
-	case Services:
-		out.Services = within(in, s.Services, (*corev1.Service).GetNamespace)
-	case EndpointSlices:
-		out.EndpointSlices = within(in, s.EndpointSlices, func(o *EndpointSlice) string { return o.Namespace })
-	case Events:
-		out.Events = within(in, s.Events, func(o *Event) string { return o.Namespace })
-	case Deployments:
-		out.Deployments = within(in, s.Deployments, (*appsv1.Deployment).GetNamespace)
-	case DaemonSets:
-		out.DaemonSets = within(in, s.DaemonSets, (*appsv1.DaemonSet).GetNamespace)
-	case ServiceAccounts:
-		out.ServiceAccounts = within(in, s.ServiceAccounts, (*corev1.ServiceAccount).GetNamespace)
-	}
+	lists[part.Whole].within(out, PartNamespaces(part))
 	out.index = newIndex(out)
 	return out
 }
 
-func within[T any](namespaces []string, list []T, namespace func(T) string) []T {
-	return slices.DeleteFunc(slices.Clone(list), func(o T) bool { return !slices.Contains(namespaces, namespace(o)) })
-}
-
 func (s *Snapshot) drop(src *Source) {
 	switch src {
-	case Nodes:
-		s.Nodes = nil
-	case Namespaces:
-		s.Namespaces = nil
-	case Pods:
-		s.Pods = nil
-	case Services:
-		s.Services = nil
-	case EndpointSlices:
-		s.EndpointSlices = nil
-	case ConfigMaps:
-		s.ConfigMaps = nil
-	case Events:
-		s.Events = nil
-	case Deployments:
-		s.Deployments = nil
-	case DaemonSets:
-		s.DaemonSets = nil
-	case ServiceAccounts:
-		s.ServiceAccounts = nil
-	case ClusterRoles:
-		s.ClusterRoles = nil
-	case ClusterRoleBindings:
-		s.ClusterRoleBindings = nil
-	case NetworkPolicies:
-		s.NetworkPolicies = nil
 	case PodLogs:
 		s.Logs = nil
 	case Proxy:
 		s.Proxy = nil
+	case Metrics:
+		s.Metrics = nil
 	case Configz:
 		s.Configz = nil
 	case Files:
 		s.Files = nil
+	default:
+		lists[src].drop(s)
 	}
 }

@@ -39,6 +39,13 @@ func (p *pool) trim(obj metav1.Object) {
 		info.KubeletVersion, info.OperatingSystem, info.Architecture = p.one(info.KubeletVersion), p.one(info.OperatingSystem), p.one(info.Architecture)
 	case *networkingv1.NetworkPolicy:
 		delete(o.Annotations, lastApplied)
+	case *appsv1.StatefulSet:
+		o.Annotations = map[string]string{partMark: ""}
+		o.Spec = appsv1.StatefulSetSpec{
+			Replicas: o.Spec.Replicas, Selector: o.Spec.Selector, ServiceName: o.Spec.ServiceName,
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: o.Spec.Template.Labels}},
+		}
+		o.Status = appsv1.StatefulSetStatus{}
 	case *appsv1.Deployment:
 		if !SystemNamespace(o.Namespace) {
 			o.Annotations = map[string]string{partMark: ""}

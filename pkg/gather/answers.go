@@ -61,44 +61,121 @@ func (g *gatherer) askKubelet(ctx context.Context, node string) {
 }
 
 // readProxy starts asking the pods of cluster DNS whether they are ready and for their
-// metrics (ports of the stock Corefile: ready 8181, prometheus 9153).
+// metrics (ports of the stock Corefile: ready 8181, prometheus 9153), and those of
+// kube-proxy how they fare (healthzBindAddress as it comes: 10256).
 func (g *gatherer) readProxy(ctx context.Context, s *facts.Snapshot) {
-	if !g.wanted(facts.Proxy) {
-		return
-	}
+	proxy, metrics := g.wanted(facts.Proxy), g.wanted(facts.Metrics)
 	if why := s.Missing(facts.SystemPods); why != "" {
-		g.gap(facts.Proxy, "", "which pods there are is not known")
+		for _, src := range []*facts.Source{facts.Proxy, facts.Metrics} {
+			if g.wanted(src) {
+				g.gap(src, "", "which pods there are is not known")
+			}
+		}
 		return
 	}
-	listening := slices.DeleteFunc(s.DNSPods(), func(p *facts.Pod) bool { return len(p.IPs()) == 0 }) // there is nobody to ask yet
-	pods := choose(g, listening, sickProxyPods, soundProxyPods, notReady, podKind(s))
-	for _, p := range pods.asked {
-		g.start(func() { g.askPod(ctx, p, "8181", "ready") })
-		g.start(func() { g.askPod(ctx, p, "9153", "metrics") })
+	dns := g.listening(s, s.DNSPods())
+	for _, p := range dns.asked {
+		if proxy {
+			g.start(func() { g.askPod(ctx, p, "8181", "ready") })
+		}
+		if proxy || metrics {
+			g.start(func() { g.askMetrics(ctx, p) })
+		}
 	}
-	for _, p := range pods.left {
-		g.gap(facts.Proxy, p.Namespace+"/"+p.Name, notAsked)
+	if metrics {
+		g.leave(facts.Metrics, dns)
+		g.sampled(facts.Metrics, len(dns.asked), dns.of)
 	}
-	g.sampled(facts.Proxy, len(pods.asked), pods.of)
+	if !proxy {
+		return
+	}
+	proxies := g.listening(s, s.KubeProxyPods())
+	for _, p := range proxies.asked {
+		g.start(func() { g.askPod(ctx, p, "10256", "livez") })
+	}
+	g.leave(facts.Proxy, dns)
+	g.leave(facts.Proxy, proxies)
+	g.sampled(facts.Proxy, len(dns.asked)+len(proxies.asked), dns.of+proxies.of)
 }
 
-// askPod keeps the body of an answer whatever its status: CoreDNS names the plugins
-// that are not ready in the body of a 503.
-func (g *gatherer) askPod(ctx context.Context, p *facts.Pod, port, path string) {
-	ctx, cancel := context.WithTimeout(ctx, eachProxy)
-	defer cancel()
-	g.progress("proxy: %s/%s:%s/%s", p.Namespace, p.Name, port, path)
+// listening chooses among pods those to ask; one without an address cannot be.
+func (g *gatherer) listening(s *facts.Snapshot, pods []*facts.Pod) chosen[*facts.Pod] {
+	pods = slices.DeleteFunc(pods, func(p *facts.Pod) bool { return len(p.IPs()) == 0 })
+	return choose(g, pods, sickProxyPods, soundProxyPods, notReady, podKind(s))
+}
+
+func (g *gatherer) leave(src *facts.Source, pods chosen[*facts.Pod]) {
+	for _, p := range pods.left {
+		g.gap(src, p.Namespace+"/"+p.Name, notAsked)
+	}
+}
+
+// askMetrics asks a pod of cluster DNS for its metrics, and once more after a while where
+// checks compare the two. The while keeps no place busy.
+func (g *gatherer) askMetrics(ctx context.Context, p *facts.Pod) {
+	ok := g.askPod(ctx, p, "9153", "metrics")
+	switch {
+	case !g.wanted(facts.Metrics):
+		return
+	case !ok:
+		g.gap(facts.Metrics, p.Namespace+"/"+p.Name, "it does not answer on port 9153")
+		return
+	case g.opts.Apart == 0:
+		g.gap(facts.Metrics, p.Namespace+"/"+p.Name, "read once only")
+		return
+	}
+	g.wg.Go(func() {
+		select {
+		case <-ctx.Done():
+			g.gap(facts.Metrics, p.Namespace+"/"+p.Name, reason(ctx.Err()))
+		case <-time.After(g.opts.Apart):
+			g.start(func() { g.askMetricsAgain(ctx, p) })
+		}
+	})
+}
+
+func (g *gatherer) askMetricsAgain(ctx context.Context, p *facts.Pod) {
 	begin := time.Now()
-	body, err := g.client.CoreV1().RESTClient().Get().Namespace(p.Namespace).Resource("pods").
-		Name(p.Name + ":" + port).SubResource("proxy").Suffix(path).DoRaw(ctx)
-	if err = unanswered(body, err); err != nil {
-		g.failed(facts.Proxy, begin, p.Namespace+"/"+p.Name+"/"+port, reason(err))
+	body, err := g.get(ctx, p, "9153", "metrics")
+	if err != nil {
+		g.failed(facts.Metrics, begin, p.Namespace+"/"+p.Name, reason(err))
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.b.AddProxy(p.Namespace, p.Name, port, path, string(body))
+	g.b.AddMetrics(p.Namespace, p.Name, facts.Scrape{At: time.Now(), Text: string(body)})
+	g.answered(facts.Metrics, begin, len(body))
+}
+
+// askPod asks a pod and keeps the body of the answer. It tells whether there was one.
+func (g *gatherer) askPod(ctx context.Context, p *facts.Pod, port, path string) bool {
+	begin := time.Now()
+	body, err := g.get(ctx, p, port, path)
+	if err != nil {
+		g.failed(facts.Proxy, begin, p.Namespace+"/"+p.Name+"/"+port, reason(err))
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.wanted(facts.Proxy) {
+		g.b.AddProxy(p.Namespace, p.Name, port, path, string(body))
+	}
+	if path == "metrics" && g.wanted(facts.Metrics) {
+		g.b.AddMetrics(p.Namespace, p.Name, facts.Scrape{At: time.Now(), Text: string(body)})
+	}
 	g.answered(facts.Proxy, begin, len(body))
+	return true
+}
+
+// get returns the body of a pod's answer whatever its status: CoreDNS names the plugins
+// that are not ready in the body of a 503.
+func (g *gatherer) get(ctx context.Context, p *facts.Pod, port, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, eachProxy)
+	defer cancel()
+	g.progress("proxy: %s/%s:%s/%s", p.Namespace, p.Name, port, path)
+	body, err := g.client.CoreV1().RESTClient().Get().Namespace(p.Namespace).Resource("pods").
+		Name(p.Name + ":" + port).SubResource("proxy").Suffix(path).DoRaw(ctx)
+	return body, unanswered(body, err)
 }
 
 // unanswered returns why a body is not the whole answer of a pod, or nil where it is:

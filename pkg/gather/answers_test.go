@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +23,61 @@ const unreached = "error trying to reach service: dial tcp 10.88.3.7:8181: conne
 // unreachable is what the API server answers in a pod's place, in whatever encoding
 // the request accepts.
 func unreachable() http.HandlerFunc { return refuse(apierrors.NewServiceUnavailable(unreached)) }
+
+// The metrics of cluster DNS are read twice, and are known only where both answers came.
+func TestMetrics(t *testing.T) {
+	const (
+		dns  = "kube-system/orchard-dns-0"
+		path = proxied + "orchard-dns-0:9153/proxy/metrics"
+	)
+	answers := func(answers ...http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			answers[0](w, r)
+			answers = answers[1:]
+		}
+	}
+	one, two := say(200, "text/plain", "up 1\n"), say(200, "text/plain", "up 2\n")
+	for _, tt := range []struct {
+		name   string
+		answer http.HandlerFunc
+		apart  time.Duration
+		ended  bool // before the second answer
+		texts  []string
+		gap    string
+	}{
+		{name: "both", answer: answers(one, two), apart: 3 * time.Second, texts: []string{"up 1\n", "up 2\n"}},
+		{name: "one only", answer: answers(one), texts: []string{"up 1\n"}, gap: "read once only"},
+		{name: "first fails", answer: answers(unreachable()), apart: time.Second, gap: "it does not answer on port 9153"},
+		{name: "second fails", answer: answers(one, unreachable()), apart: time.Second, texts: []string{"up 1\n"}, gap: unreached},
+		{name: "no time for the second", answer: answers(one), apart: time.Hour, texts: []string{"up 1\n"}, gap: "timed out"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := sound("orchard")
+				c.instead[path] = tt.answer
+				opts := everything()
+				opts.Apart = tt.apart
+				s, took, err := lookWithin(t, time.Minute, c, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var texts []string
+				for _, scrape := range s.Metrics[dns] {
+					texts = append(texts, scrape.Text)
+				}
+				if d := cmp.Diff(tt.texts, texts); d != "" {
+					t.Errorf("answers (-want +got):\n%s", d)
+				}
+				if got := s.MissingPart(facts.Metrics, dns); got != tt.gap {
+					t.Errorf("gap: got %q, want %q", got, tt.gap)
+				}
+				if want := min(tt.apart, time.Minute); tt.name != "first fails" && took != want {
+					t.Errorf("it took %s, want %s", took, want)
+				}
+			})
+		})
+	}
+}
 
 // What a pod or a kubelet answers is kept as it is; what the API server answers in
 // their place, and what ends early, is a gap of that object alone.
@@ -77,6 +134,13 @@ func TestAnswers(t *testing.T) {
 			for key, why := range tt.gaps {
 				want.Gaps[key] = why
 				delete(want.Configz, strings.TrimPrefix(key, "configz/"))
+			}
+			switch _, missing := tt.gaps["proxy/"+dns+"/9153"]; {
+			case missing:
+				want.Gaps["metrics/"+dns] = "it does not answer on port 9153"
+				delete(want.Metrics, dns)
+			case tt.path == metrics:
+				want.Metrics[dns] = []facts.Scrape{{Text: tt.body}, {Text: tt.body}}
 			}
 			same(t, want, see(t, c, everything()))
 		})

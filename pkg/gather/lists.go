@@ -2,11 +2,9 @@ package gather
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -86,20 +84,4 @@ func (g *gatherer) namespaces(src *facts.Source) (names []string, part *facts.So
 		return slices.Compact(names), nil
 	}
 	return []string{metav1.NamespaceAll}, nil
-}
-
-func (g *gatherer) restClient(src *facts.Source) (rest.Interface, error) {
-	switch src.Group {
-	case "":
-		return g.client.CoreV1().RESTClient(), nil
-	case "apps":
-		return g.client.AppsV1().RESTClient(), nil
-	case "discovery.k8s.io":
-		return g.client.DiscoveryV1().RESTClient(), nil
-	case "networking.k8s.io":
-		return g.client.NetworkingV1().RESTClient(), nil
-	case "rbac.authorization.k8s.io":
-		return g.client.RbacV1().RESTClient(), nil
-	}
-	return nil, fmt.Errorf("no client for API group %s", src.Group)
 }

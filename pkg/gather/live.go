@@ -44,6 +44,9 @@ type Options struct {
 	Progress  func(what string) // called from several goroutines; may be nil
 	Trace     func(Read)        // the same, after each list, and of each other source at the end
 
+	// Apart is how far apart the metrics of cluster DNS are read twice; 0: they are read once.
+	Apart time.Duration
+
 	// AllNodes asks every kubelet and every pod of the network, not a sample of them where
 	// there are many.
 	AllNodes bool

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -21,7 +22,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
@@ -59,6 +62,13 @@ func sound(name string) *cluster {
 			&rbacv1.ClusterRole{ObjectMeta: named("", "system:"+name)},
 			&rbacv1.ClusterRoleBinding{ObjectMeta: named("", "system:"+name)},
 			&networkingv1.NetworkPolicy{ObjectMeta: named(name, "default-deny")},
+			&appsv1.StatefulSet{ObjectMeta: named(name, "db")},
+			&networkingv1.Ingress{ObjectMeta: named(name, "front")},
+			&networkingv1.ServiceCIDR{ObjectMeta: named("", "kubernetes")},
+			&gatewayv1.HTTPRoute{ObjectMeta: named(name, "front")},
+			&apiregistrationv1.APIService{ObjectMeta: named("", "v1beta1.metrics.k8s.io")},
+			&admissionv1.ValidatingWebhookConfiguration{ObjectMeta: named("", name)},
+			&admissionv1.MutatingWebhookConfiguration{ObjectMeta: named("", name)},
 		},
 		instead: map[string]http.HandlerFunc{},
 		texts: map[string]string{
@@ -67,6 +77,7 @@ func sound(name string) *cluster {
 			proxied + proxy + "/log":                           "Using nftables Proxier\n",
 			proxied + dns + ":8181/proxy/ready":                "OK",
 			proxied + dns + ":9153/proxy/metrics":              "coredns_panics_total 0\n",
+			proxied + proxy + ":10256/proxy/livez":             `{"healthy":true}`,
 			"/api/v1/nodes/" + worker + "/proxy/configz":       configz(name + ".example"),
 			"/api/v1/nodes/" + name + "-control/proxy/configz": configz("cluster.local"),
 		},
@@ -102,6 +113,10 @@ func known(t *testing.T, c *cluster, name string) *facts.Snapshot {
 	b.AddLog("kube-system", name+"-proxy-0", "kube-proxy", facts.Log{Current: "Using nftables Proxier\n"})
 	b.AddProxy("kube-system", name+"-dns-0", "8181", "ready", "OK")
 	b.AddProxy("kube-system", name+"-dns-0", "9153", "metrics", "coredns_panics_total 0\n")
+	b.AddProxy("kube-system", name+"-proxy-0", "10256", "livez", `{"healthy":true}`)
+	for range 2 {
+		b.AddMetrics("kube-system", name+"-dns-0", facts.Scrape{Text: "coredns_panics_total 0\n"})
+	}
 	b.AddConfigz(name+"-worker", &kubeletv1beta1.KubeletConfiguration{ClusterDomain: name + ".example"})
 	b.AddConfigz(name+"-control", &kubeletv1beta1.KubeletConfiguration{ClusterDomain: "cluster.local"})
 	b.Gap(facts.Files, "", "read only at --depth host")
@@ -113,7 +128,7 @@ func same(t *testing.T, want, got *facts.Snapshot) {
 	if d := cmp.Diff(want.Gaps, got.Gaps); d != "" {
 		t.Errorf("gaps (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(facts.Snapshot{}), cmpopts.IgnoreFields(facts.Snapshot{}, "Gaps"), cmpopts.EquateEmpty()); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(facts.Snapshot{}), cmpopts.IgnoreFields(facts.Snapshot{}, "Gaps"), cmpopts.IgnoreFields(facts.Scrape{}, "At"), cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("contents (-want +got):\n%s", d)
 	}
 }
@@ -162,9 +177,14 @@ func harbourRequests() []string {
 		"/apis/discovery.k8s.io/v1/endpointslices?limit=500&resourceVersion=0", "/apis/apps/v1/deployments?limit=500&resourceVersion=0",
 		"/apis/apps/v1/daemonsets?limit=500&resourceVersion=0", "/api/v1/serviceaccounts?limit=500&resourceVersion=0",
 		"/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=500&resourceVersion=0", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?limit=500&resourceVersion=0",
-		"/apis/networking.k8s.io/v1/networkpolicies?limit=500&resourceVersion=0",
+		"/apis/networking.k8s.io/v1/networkpolicies?limit=500&resourceVersion=0", "/apis/networking.k8s.io/v1/ingresses?limit=500&resourceVersion=0",
+		"/apis/networking.k8s.io/v1/servicecidrs?limit=500&resourceVersion=0", "/apis/gateway.networking.k8s.io/v1/httproutes?limit=500&resourceVersion=0",
+		"/apis/apps/v1/statefulsets?limit=500&resourceVersion=0", "/apis/apiregistration.k8s.io/v1/apiservices?limit=500&resourceVersion=0",
+		"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations?limit=500&resourceVersion=0",
+		"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations?limit=500&resourceVersion=0",
 		"/api/v1/nodes/harbour-control/proxy/configz", "/api/v1/nodes/harbour-worker/proxy/configz",
-		proxied + "harbour-dns-0:8181/proxy/ready", proxied + "harbour-dns-0:9153/proxy/metrics",
+		proxied + "harbour-dns-0:8181/proxy/ready", proxied + "harbour-dns-0:9153/proxy/metrics", proxied + "harbour-dns-0:9153/proxy/metrics",
+		proxied + "harbour-proxy-0:10256/proxy/livez",
 		proxied + "harbour-dns-0/log?container=coredns&tailLines=500", proxied + "harbour-proxy-0/log?container=kube-proxy&tailLines=500",
 	}
 	for _, key := range append(gather.WellKnownConfigMaps(), "kube-system/harbour-corefile", "kube-system/harbour-zones") {
@@ -181,7 +201,7 @@ func TestNothingMoreThanAsked(t *testing.T) {
 	opts.Depth, opts.Sources = facts.API, []*facts.Source{facts.Nodes, facts.PodLogs, facts.Configz}
 	s := see(t, c, opts)
 	want := map[string]string{"logs": "read only at --depth logs", "configz": "read only at --depth logs",
-		"proxy": "read only at --depth logs", "host": "read only at --depth host"}
+		"proxy": "read only at --depth logs", "metrics": "read only at --depth logs", "host": "read only at --depth host"}
 	for _, src := range facts.Sources() {
 		if src.Object() && src != facts.Nodes {
 			want[src.Name] = "not asked for"

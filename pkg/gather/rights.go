@@ -39,6 +39,9 @@ func Rules(sources []*facts.Source) []rbacv1.PolicyRule {
 	}
 	add(facts.ConfigMaps, "configmaps", names...)
 	add(facts.PodLogs, "pods/log")
+	if slices.Contains(sources, facts.Metrics) && !slices.Contains(sources, facts.Proxy) {
+		sources = append(slices.Clone(sources), facts.Proxy)
+	}
 	add(facts.Proxy, "pods/proxy")
 	add(facts.Configz, "nodes/proxy")
 	return out

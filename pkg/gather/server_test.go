@@ -19,12 +19,28 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
+)
+
+// served knows the API's own kinds and those of extensions.
+var (
+	served = func() *runtime.Scheme {
+		s := runtime.NewScheme()
+		utilruntime.Must(scheme.AddToScheme(s))
+		utilruntime.Must(apiregistrationv1.AddToScheme(s))
+		utilruntime.Must(gatewayv1.Install(s))
+		return s
+	}()
+	codecs = serializer.NewCodecFactory(served)
 )
 
 // cluster answers like the API server of a cluster that holds these objects: in pages,
@@ -119,7 +135,7 @@ func parsePath(path string) (src *facts.Source, namespace, name string) {
 
 // list answers with the page that the query asks for.
 func list(w http.ResponseWriter, r *http.Request, src *facts.Source, all []runtime.Object) {
-	out, err := scheme.Scheme.New(schema.GroupVersionKind{Group: src.Group, Version: src.Version, Kind: src.Kind + "List"})
+	out, err := served.New(schema.GroupVersionKind{Group: src.Group, Version: src.Version, Kind: src.Kind + "List"})
 	if err != nil {
 		panic(err)
 	}
@@ -143,20 +159,20 @@ func write(w http.ResponseWriter, r *http.Request, code int, obj runtime.Object)
 	if strings.Contains(r.Header.Get("Accept"), runtime.ContentTypeProtobuf) {
 		mediaType = runtime.ContentTypeProtobuf
 	}
-	kinds, _, err := scheme.Scheme.ObjectKinds(obj)
+	kinds, _, err := served.ObjectKinds(obj)
 	if err != nil {
 		panic(err)
 	}
-	info, _ := runtime.SerializerInfoForMediaType(scheme.Codecs.SupportedMediaTypes(), mediaType)
+	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), mediaType)
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(code)
-	if err := scheme.Codecs.EncoderForVersion(info.Serializer, kinds[0].GroupVersion()).Encode(obj, w); err != nil {
+	if err := codecs.EncoderForVersion(info.Serializer, kinds[0].GroupVersion()).Encode(obj, w); err != nil {
 		panic(err)
 	}
 }
 
 func kind(obj runtime.Object) string {
-	kinds, _, err := scheme.Scheme.ObjectKinds(obj)
+	kinds, _, err := served.ObjectKinds(obj)
 	if err != nil {
 		panic(err)
 	}
@@ -226,7 +242,7 @@ func onSecondPage(c *cluster, h http.HandlerFunc) http.HandlerFunc {
 
 // everything asks for all that can be read without a pod of one's own.
 func everything() gather.Options {
-	return gather.Options{Sources: facts.Sources(), Depth: facts.Logs, Now: now()}
+	return gather.Options{Sources: facts.Sources(), Depth: facts.Logs, Now: now(), Apart: time.Millisecond}
 }
 
 func now() time.Time { return time.Date(2026, 3, 9, 5, 2, 41, 0, time.UTC) }

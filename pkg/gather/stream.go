@@ -80,6 +80,9 @@ func (g *gatherer) fetch(ctx context.Context, src *facts.Source, namespace strin
 			limit = 0 // in one piece: then no token can expire
 		}
 	}
+	if src.Addon && apierrors.IsNotFound(err) {
+		got, err = &received{batch: facts.NewBatch()}, nil // the API is not there, nor any object of it
+	}
 	total.Took, total.Objects, total.Err = time.Since(begin), got.Objects, err
 	if g.opts.Trace != nil {
 		g.opts.Trace(total)
@@ -145,17 +148,16 @@ func (g *gatherer) pages(ctx context.Context, src *facts.Source, namespace strin
 
 // page asks once and decodes the answer while it arrives.
 func (g *gatherer) page(ctx context.Context, src *facts.Source, namespace string, opts metav1.ListOptions, got *received) (wire.Head, error) {
-	client, err := g.restClient(src)
-	if err != nil {
-		return wire.Head{}, err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := time.AfterFunc(firstByte, func() { cancel(errStalled) })
 	defer watchdog.Stop()
 	got.Requests++
-	request := client.Get().NamespaceIfScoped(namespace, namespace != metav1.NamespaceAll).Resource(src.Name).
-		VersionedParams(&opts, scheme.ParameterCodec).MaxRetries(0)
+	request := g.client.CoreV1().RESTClient().Get().AbsPath(groupPath(src)...).
+		NamespaceIfScoped(namespace, namespace != metav1.NamespaceAll).Resource(src.Name).VersionedParams(&opts, scheme.ParameterCodec).MaxRetries(0)
+	if _, ok := facts.New(src).(message); !ok {
+		request.SetHeader("Accept", "application/json")
+	}
 	if g.plain {
 		request.SetHeader("Accept-Encoding", "identity")
 	}
@@ -168,6 +170,14 @@ func (g *gatherer) page(ctx context.Context, src *facts.Source, namespace string
 	head, err := decode(counted, src, got)
 	got.Bytes += counted.n
 	return head, stalledOr(ctx, err)
+}
+
+// groupPath is where the lists of a source's API group stand.
+func groupPath(src *facts.Source) []string {
+	if src.Group == "" {
+		return []string{"api", src.Version}
+	}
+	return []string{"apis", src.Group, src.Version}
 }
 
 // stalledOr puts the watchdog's reason in the place of the error that it brought about.
@@ -201,10 +211,15 @@ func decode(body io.Reader, src *facts.Source, got *received) (wire.Head, error)
 	return head, nil
 }
 
-// message is what the generated types of the API have.
-type message interface {
+type object interface {
 	runtime.Object
 	metav1.Object
+}
+
+// message is what the generated types of the API have, which custom resources lack: these
+// come as JSON alone.
+type message interface {
+	object
 	Reset()
 	Unmarshal([]byte) error
 }
@@ -227,10 +242,12 @@ func protobufItem(src *facts.Source, got *received) func([]byte) error {
 			raw = picked
 		}
 		obj := reused
-		if obj == nil {
-			obj, _ = facts.New(src).(message)
-		} else {
+		if obj != nil {
 			obj.Reset()
+		} else if fresh, ok := facts.New(src).(message); ok {
+			obj = fresh
+		} else {
+			return errors.New("it came as protobuf, which its type does not know")
 		}
 		if err := obj.Unmarshal(raw); err != nil {
 			return err
@@ -241,7 +258,7 @@ func protobufItem(src *facts.Source, got *received) func([]byte) error {
 
 func jsonItem(src *facts.Source, got *received) func([]byte) error {
 	return func(raw []byte) error {
-		obj, _ := facts.New(src).(message)
+		obj, _ := facts.New(src).(object)
 		if err := json.Unmarshal(raw, obj); err != nil {
 			return err
 		}
@@ -249,7 +266,7 @@ func jsonItem(src *facts.Source, got *received) func([]byte) error {
 	}
 }
 
-func (r *received) take(src *facts.Source, obj message) error {
+func (r *received) take(src *facts.Source, obj object) error {
 	if obj.GetName() == "" {
 		return errors.New("it has no name")
 	}
