@@ -120,7 +120,7 @@ func (r *reader) onlyNamespace() string {
 }
 
 func later(a, b time.Time) time.Time {
-	if b.After(a) {
+	if b.After(a) && writable(b) {
 		return b
 	}
 	return a

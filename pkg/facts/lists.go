@@ -22,7 +22,7 @@ type list struct {
 	drop   func(s *Snapshot)
 	merge  func(into, from *Snapshot)
 	sort   func(s *Snapshot)
-	within func(s *Snapshot, namespaces []string) // keeps those in these namespaces, in a list of its own
+	within func(into, from *Snapshot, namespaces []string) // takes over those in these namespaces
 }
 
 // lists has an entry for every source of API objects.
@@ -96,8 +96,8 @@ func merger[T any](field func(*Snapshot) *[]T) func(into, from *Snapshot) {
 	return func(into, from *Snapshot) { *field(into) = append(*field(into), *field(from)...) }
 }
 
-func narrower[T any](field func(*Snapshot) *[]T, namespace func(T) string) func(*Snapshot, []string) {
-	return func(s *Snapshot, namespaces []string) {
-		*field(s) = slices.DeleteFunc(slices.Clone(*field(s)), func(o T) bool { return !slices.Contains(namespaces, namespace(o)) })
+func narrower[T any](field func(*Snapshot) *[]T, namespace func(T) string) func(into, from *Snapshot, namespaces []string) {
+	return func(into, from *Snapshot, namespaces []string) {
+		*field(into) = slices.DeleteFunc(slices.Clone(*field(from)), func(o T) bool { return !slices.Contains(namespaces, namespace(o)) })
 	}
 }

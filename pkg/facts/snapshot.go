@@ -151,7 +151,7 @@ func (s *Snapshot) WithSystemOnly(part *Source, why string) *Snapshot {
 		out.SystemOnly = map[string]bool{}
 	}
 	out.SystemOnly[part.Name] = true
-	lists[part.Whole].within(out, PartNamespaces(part))
+	lists[part.Whole].within(out, s, PartNamespaces(part))
 	out.index = newIndex(out)
 	return out
 }

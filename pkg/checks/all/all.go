@@ -11,6 +11,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/policy"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/service"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/workload"
 )
 
 // Layer is a part of the network stack with its checks.
@@ -32,6 +33,7 @@ func Layers() []Layer {
 		{"policy", "NetworkPolicies", policy.Checks()},
 		{"service", "Services", service.Checks()},
 		{"symptom", "What users see", symptom.Checks()},
+		{"workload", "What stands on it", workload.Checks()},
 	}
 }
 

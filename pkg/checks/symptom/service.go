@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/workload"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -22,7 +23,8 @@ var ServiceNoEndpoints = &checks.Check{
 	Severity: checks.Warning,
 	URL:      "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/#does-the-service-have-any-endpointslices",
 	Needs:    []*facts.Source{facts.Services, facts.EndpointSlices},
-	MayUse:   []*facts.Source{facts.Pods, facts.Deployments, facts.Configz},
+	MayUse:   []*facts.Source{facts.Pods, facts.Deployments, facts.StatefulSets, facts.Configz},
+	Explains: []*checks.Check{workload.IngressBackend, workload.Webhook, workload.APIService},
 	ByHand: []string{"kubectl -n NAMESPACE get endpointslices -l kubernetes.io/service-name=SERVICE",
 		"kubectl -n NAMESPACE describe service SERVICE"},
 	Run: findServicesNoEndpoints,
@@ -58,10 +60,10 @@ func findServicesNoEndpoints(s *facts.Snapshot) []checks.Finding {
 	dns := s.DNSServices()
 	var out []checks.Finding
 	for _, svc := range s.Services {
-		if exempt(svc) || s.Taken.Sub(svc.CreationTimestamp.Time) < patience || slices.Contains(dns, svc) || idle(s, svc) {
+		if exempt(svc) || s.Taken.Sub(svc.CreationTimestamp.Time) < patience || slices.Contains(dns, svc) {
 			continue
 		}
-		if ready, all := s.ReadyEndpoints(svc); ready == 0 {
+		if ready, all := s.ReadyEndpoints(svc); ready == 0 && !s.Idle(svc) {
 			out = append(out, noEndpoints(svc, all))
 		}
 	}
@@ -72,19 +74,6 @@ func findServicesNoEndpoints(s *facts.Snapshot) []checks.Finding {
 func exempt(svc *corev1.Service) bool {
 	return len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName ||
 		svc.Spec.ClusterIP == corev1.ClusterIPNone || svc.Spec.PublishNotReadyAddresses || svc.DeletionTimestamp != nil
-}
-
-// idle tells whether the Service stands before a workload that was scaled to zero, or
-// one whose pods all ended.
-func idle(s *facts.Snapshot, svc *corev1.Service) bool {
-	for _, d := range s.Deployments {
-		if d.Namespace == svc.Namespace && d.Spec.Replicas != nil && *d.Spec.Replicas == 0 &&
-			facts.Matches(svc.Spec.Selector, d.Spec.Template.Labels) {
-			return true
-		}
-	}
-	pods := s.Selected(svc.Namespace, svc.Spec.Selector)
-	return len(pods) > 0 && !slices.ContainsFunc(pods, func(p *facts.Pod) bool { return !p.Finished() })
 }
 
 func findDNSServiceNoEndpoints(s *facts.Snapshot) []checks.Finding {
