@@ -73,7 +73,7 @@ func (o *checkCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	r := report.Report{
 		Snapshot: look.Snapshot, Results: look.Results, Bundle: o.from,
-		Roots: without(roots(look), ignored), Fixes: fixIDs(list),
+		Roots: without(roots(look), ignored), Fixes: fixIDs(list), Layers: layers(),
 	}
 	style := report.Style{Width: o.env.Width, Color: o.colored()}
 	if err := report.Write(o.env.Out, r, o.output, style); err != nil {
@@ -177,6 +177,15 @@ func (p ignorePattern) matches(n *cause.Node) bool {
 	check, _ := path.Match(p.check, n.Check.ID)
 	object, _ := path.Match(p.object, n.Subject.Path())
 	return check && (p.object == "" || object)
+}
+
+// layers names all checks by what of the network they are about.
+func layers() []report.Layer {
+	var out []report.Layer
+	for _, l := range all.Layers() {
+		out = append(out, report.Layer{Title: l.Title, Checks: l.Checks})
+	}
+	return out
 }
 
 func fixIDs(list []*checks.Check) map[string][]string {

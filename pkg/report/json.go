@@ -82,7 +82,7 @@ func newNodes(r Report, in []*cause.Node) []node {
 	for _, n := range in {
 		to := node{
 			Check: n.Check.ID, Severity: n.Severity.String(), Title: n.Check.Title, Subject: quoteRef(n.Subject), Places: []facts.Ref{},
-			Message: quote(n.Message), Evidence: []evidence{}, Remedy: quote(n.Remedy), ByHand: list(n.Check.ByHand),
+			Message: quote(n.Message), Evidence: []evidence{}, Remedy: quote(n.Remedy), ByHand: list(byHand(n)),
 			Docs: n.Check.URL, Fixes: list(r.Fixes[n.Check.ID]), Symptoms: newNodes(r, n.Symptoms),
 		}
 		for _, place := range n.Places {

@@ -179,7 +179,7 @@ func unknown() report.Report {
 func several() report.Report {
 	s := snapshot(2)
 	s.Scope = "shop"
-	return made(s,
+	out := made(s,
 		checks.Result{Check: noRoute, Status: checks.Failed, Reason: "logs of kube-system/cni-x: forbidden", Findings: []checks.Finding{{
 			Subject: facts.NodeRef("node-0001"), Message: "has no route to 10.244.0.0/24",
 			Evidence: []checks.Evidence{checks.Quote("Node node-0001, ip-route", "default via 192.0.2.1 dev eth0")},
@@ -188,6 +188,8 @@ func several() report.Report {
 		checks.Result{Check: oldImage, Status: checks.Failed, Findings: []checks.Finding{{
 			Subject: facts.ClusterDNS(), Message: "is served by CoreDNS 1.2, which nobody supports any more"}}},
 		checks.Result{Check: notReady, Status: checks.OK})
+	out.Layers = []report.Layer{{Title: "Nodes", Checks: []*checks.Check{noRoute, clockSkew}}, {Title: "Workloads", Checks: []*checks.Check{notReady}}}
+	return out
 }
 
 func many(n int) report.Report {

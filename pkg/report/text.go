@@ -6,13 +6,11 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/fatih/color"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/cause"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 const (
@@ -32,90 +30,22 @@ func writeText(w io.Writer, r Report, style Style) error {
 	for _, line := range heading(r, style.Width) {
 		p.wrapped(0, "", p.paint(color.Faint, "%s"), line)
 	}
-	for _, root := range r.Roots {
+	found, notes := parted(r.Roots)
+	if style.Wide {
+		found, notes = r.Roots, nil
+	}
+	for _, root := range found {
 		p.blank()
 		p.root(r, root)
 	}
 	p.blank()
+	p.notes(notes)
 	p.unknown(r)
-	p.line(0, p.verdict(r))
+	p.verdict(r)
 	if style.Wide {
 		p.answers(r)
 	}
 	return p.w.Flush()
-}
-
-// heading tells what was looked at, and how deep; a line breaks between its parts.
-func heading(r Report, width int) []string {
-	s := r.Snapshot
-	parts := []string{"netdoctor"}
-	if r.Bundle != "" {
-		parts = append(parts, "bundle "+Clean(r.Bundle))
-	}
-	if s.Server != "" {
-		parts = append(parts, "server "+Clean(s.Server))
-	}
-	parts = append(parts, "depth "+s.Depth.String())
-	if read := objects(s); len(read) > 0 {
-		parts = append(parts, strings.Join(read, ", "))
-	}
-	if s.Scope != "" {
-		parts = append(parts, "workloads of namespace "+Clean(s.Scope))
-	}
-	parts = append(parts, samples(s)...)
-	lines := []string{parts[0]}
-	for _, part := range parts[1:] {
-		line := lines[len(lines)-1] + " · " + part
-		if utf8.RuneCountInString(line) > width {
-			lines = append(lines, part)
-		} else {
-			lines[len(lines)-1] = line
-		}
-	}
-	return lines
-}
-
-// objects counts what was read.
-func objects(s *facts.Snapshot) []string {
-	var out []string
-	for _, of := range []struct {
-		whole, part *facts.Source
-		n           int
-		noun        string
-	}{
-		{facts.Nodes, facts.Nodes, len(s.Nodes), "node"},
-		{facts.Pods, facts.SystemPods, len(s.Pods), "pod"},
-		{facts.Services, facts.SystemServices, len(s.Services), "Service"},
-	} {
-		switch {
-		case s.Missing(of.whole) == "":
-			out = append(out, plural(of.n, of.noun))
-		case s.Missing(of.part) == "":
-			out = append(out, plural(of.n, "system "+of.noun))
-		}
-	}
-	return out
-}
-
-// samples tells of what only some were asked.
-func samples(s *facts.Snapshot) []string {
-	var out []string
-	for _, of := range []struct {
-		src  *facts.Source
-		text string
-	}{
-		{facts.Configz, "%s of %s kubelets asked"},
-		{facts.PodLogs, "logs of %s of %s network pods"},
-		{facts.Proxy, "%s of %s CoreDNS pods asked"},
-	} {
-		if sample, found := s.Sampled[of.src.Name]; found {
-			out = append(out, fmt.Sprintf(of.text, Count1000(sample.Asked), Count1000(sample.Of)))
-		}
-	}
-	if len(out) > 0 {
-		out = append(out, "--all-nodes asks all")
-	}
-	return out
 }
 
 // root tells one root cause: what, the proof, the cure, the way to see it by hand, and
@@ -135,7 +65,7 @@ func (p *printer) root(r Report, n *cause.Node) {
 	if len(n.Check.ByHand) > 0 {
 		p.section("By hand")
 	}
-	for _, command := range n.Check.ByHand {
+	for _, command := range byHand(n) {
 		p.line(4, command)
 	}
 	p.symptoms(n)
@@ -166,42 +96,6 @@ func flatten(nodes []*cause.Node) []*cause.Node {
 		out = append(append(out, n), flatten(n.Symptoms)...)
 	}
 	return out
-}
-
-func (p *printer) verdict(r Report) string {
-	counts := []string{plural(Count(r.Results, checks.OK), "check") + " ok"}
-	if n := Count(r.Results, checks.Unknown); n > 0 {
-		counts = append(counts, fmt.Sprintf("%d unknown", n))
-	}
-	if n := Count(r.Results, checks.Skipped); n > 0 {
-		counts = append(counts, fmt.Sprintf("%d skipped", n))
-	}
-	tail := " (" + strings.Join(counts, ", ") + ")"
-	switch {
-	case len(r.Roots) > 0:
-		return plural(len(r.Roots), "root cause") + severities(r.Roots) + tail
-	case Count(r.Results, checks.Unknown) > 0:
-		return "Nothing found in what could be looked at" + tail
-	}
-	return p.paint(color.FgGreen, "√") + " Nothing found" + tail
-}
-
-// severities counts the roots by severity, where there are several.
-func severities(roots []*cause.Node) string {
-	if len(roots) < 2 {
-		return ""
-	}
-	count := map[checks.Severity]int{}
-	for _, n := range roots {
-		count[n.Severity]++
-	}
-	var parts []string
-	for _, s := range []checks.Severity{checks.Error, checks.Warning, checks.Info} {
-		if count[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
-		}
-	}
-	return ": " + strings.Join(parts, ", ")
 }
 
 func (p *printer) answers(r Report) {

@@ -45,7 +45,7 @@ func (p *printer) unknown(r Report) {
 	}
 	for _, reason := range shown {
 		p.wrapped(2, "", "%s", Clean(reason))
-		p.wrapped(4, "", p.paint(color.Faint, "%s"), "so unknown: "+strings.Join(byReason[reason], ", "))
+		p.wrapped(4, "", p.paint(color.Faint, "%s"), "so unknown: "+p.few(byReason[reason]))
 	}
 	if more := len(reasons) - len(shown); more > 0 {
 		p.line(2, fmt.Sprintf("and %s more (-o wide)", Count1000(more)))
@@ -54,4 +54,13 @@ func (p *printer) unknown(r Report) {
 		p.line(2, "`kubectl netdoctor rbac` prints the rights that looking takes.")
 	}
 	p.blank()
+}
+
+// few names some checks, and counts the others.
+func (p *printer) few(ids []string) string {
+	more := len(ids) - shownUnknown
+	if p.style.Wide || more <= 1 {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:shownUnknown], ", "), more)
 }

@@ -33,7 +33,7 @@ func Layers() []Layer {
 		{"policy", "NetworkPolicies", policy.Checks()},
 		{"service", "Services", service.Checks()},
 		{"symptom", "What users see", symptom.Checks()},
-		{"workload", "What stands on it", workload.Checks()},
+		{"workload", "Workloads", workload.Checks()},
 	}
 }
 
