@@ -17,6 +17,7 @@ func Checks() []*checks.Check {
 	return []*checks.Check{
 		SelectorMismatch, TargetPortMismatch, KubernetesBroken, PodsNotReady, TrafficPolicyLocal, Selectorless,
 		LBPending, ExternalName, IPRange, NodePortRange, Family, Duplicate, ProtocolMismatch,
+		Headless, ExternalIPs, EndpointsLegacy, Topology,
 	}
 }
 
