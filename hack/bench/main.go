@@ -22,6 +22,7 @@ type options struct {
 	runs          int
 	sizes         []int
 	gzip          bool
+	checks        int
 }
 
 func main() {
@@ -30,6 +31,7 @@ func main() {
 	flag.StringVar(&o.doctor, "doctor", "bin/kubectl-netdoctor", "the `program` to measure")
 	flag.IntVar(&o.runs, "runs", 5, "counted runs of each command, after one that warms up")
 	flag.BoolVar(&o.gzip, "gzip", false, "with -sizes: let the API server compress what the floor reads")
+	flag.IntVar(&o.checks, "checks", 0, "measure every check by itself on a cluster of so many `pods` in memory")
 	flag.Func("sizes", "measure large clusters: comma-separated `numbers` of pods", func(list string) error {
 		for _, text := range strings.Split(list, ",") {
 			n, err := strconv.Atoi(text)
@@ -53,6 +55,13 @@ func main() {
 func run(ctx context.Context, o options) error {
 	if o.runs < 1 {
 		return errors.New("-runs must be at least 1")
+	}
+	if o.checks > 0 {
+		section, err := eachCheck(o.checks, o.runs)
+		if err != nil {
+			return err
+		}
+		return put(o.write, "make bench-checks", section)
 	}
 	doctor, err := filepath.Abs(o.doctor)
 	if err != nil {
