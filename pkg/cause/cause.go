@@ -13,6 +13,7 @@ import (
 // Node is a finding with the findings that it explains.
 type Node struct {
 	checks.Finding
+	More     []facts.Ref // the subjects of the findings that are told together with this one
 	Symptoms []*Node
 }
 
@@ -134,6 +135,7 @@ func merge(siblings []*Node) []*Node {
 			}
 		}
 		known.Severity = max(known.Severity, n.Severity)
+		known.More = append(append(known.More, n.Subject), n.More...)
 		for _, r := range objects(n) {
 			if !told[known][r] {
 				told[known][r] = true

@@ -35,6 +35,7 @@ func hostile() report.Report {
 		checks.Result{Check: notReady, Status: checks.Failed, Findings: []checks.Finding{symptom}},
 		checks.Result{Check: clockSkew, Status: checks.Unknown, Reason: poison + strings.Repeat(" why", 1<<20)})
 	r.Bundle = "/tmp/" + poison
+	r.Roots[0].More = finding.Places
 	return r
 }
 

@@ -12,7 +12,7 @@ import (
 const shownNames = 5
 
 // sentence puts the subjects in front of the message: several of one kind by their number
-// and the first names. Places of another kind, as a Deployment's pods, are evidence.
+// and the first names.
 func sentence(n *cause.Node) string { return naming(n, shownNames) }
 
 // brief is the same without the further names.
@@ -27,10 +27,8 @@ func naming(n *cause.Node, most int) string {
 		subject = "Cluster DNS"
 	}
 	names := []string{n.Subject.Key()}
-	for _, r := range n.Places {
-		if r.Kind == n.Subject.Kind {
-			names = append(names, r.Key())
-		}
+	for _, r := range n.More {
+		names = append(names, r.Key())
 	}
 	if len(names) > 1 {
 		subject += fmt.Sprintf(" (and %s more", Count1000(len(names)-1))
