@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.1.0)
 TELL := grep -vE '^ *(=== (RUN|PAUSE|CONT|NAME)|--- PASS|PASS$$)'
 UNITS := ./pkg/... ./cmd/... ./hack/...
 
-.PHONY: build demo unit test integration e2e docs lint verify dist bench bench-scale bench-tenth clean help
+.PHONY: build demo unit test cases integration e2e fuzz docs lint verify dist bench bench-scale bench-checks bench-tenth clean help
 
 build: ## build the plugin into bin/
 	@mkdir -p bin
@@ -38,6 +38,9 @@ test: deps ## every test that this machine can run
 	go test -race -timeout 30m ./test/...
 	E2E_KUBECONFIG= $(FAULTS) ./e2e . ./study ./cluster ./faults ./internal/... ./cmd/... | $(TELL)
 
+cases: ## what check says of real faults and of healthy clusters; writes docs/CASES.md
+	@go run ./test/states/table -write docs/CASES.md
+
 integration: ## the tests against a real API server, built by test/lab
 	go test -race -timeout 30m ./test/...
 
@@ -46,6 +49,14 @@ integration: ## the tests against a real API server, built by test/lab
 e2e: deps ## real two-node clusters: every fault named, cured and undone; KUBECONFIG=FILE: yours
 	@mkdir -p bin
 	E2E_KUBECONFIG='$(if $(filter command,$(firstword $(origin KUBECONFIG))),$(KUBECONFIG))' $(FAULTS) ./e2e ./study | $(TELL)
+
+# FUZZ_AT targets run at a time, below everything else: with two it takes half a FUZZTIME
+# for each of them, and minutes to build what is not cached.
+FUZZTIME ?= 60s
+FUZZ_AT ?= 2
+
+fuzz: ## every fuzz target for FUZZTIME, FUZZ_AT at a time; FUZZ=PATTERN: those alone
+	@nice -n 15 go run ./hack/fuzz -time '$(FUZZTIME)' -at '$(FUZZ_AT)' -only '$(FUZZ)'
 
 docs: ## generated pages; docs/LAB.md from the results of the last make e2e
 	go run ./hack/docs
@@ -84,6 +95,9 @@ bench: build ## measure against a real API server and write docs/BENCHMARKS.md
 # The largest needs 13 GiB of memory; all together take five minutes on two cores.
 bench-scale: build ## measure on clusters of up to 5,000 nodes and 150,000 pods
 	go run ./hack/bench -sizes 1000,15000,150000 -runs 3 -write docs/BENCHMARKS.md
+
+bench-checks: ## measure every check by itself on 150,000 pods in memory
+	go run ./hack/bench -checks 150000 -write docs/BENCHMARKS.md
 
 bench-tenth: build ## the same on a tenth of that, once: fails unless check names the three faults alone
 	go run ./hack/bench -sizes 15000 -runs 1

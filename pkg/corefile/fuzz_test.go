@@ -2,14 +2,18 @@ package corefile
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/coredns/caddy/caddyfile"
+
+	"github.com/kubectl-netdoctor/netdoctor/test/seeds"
 )
 
 // samples are the Corefiles of testdata, also with the line endings of Windows.
@@ -32,6 +36,13 @@ func samples(t testing.TB) map[string]string {
 	return texts
 }
 
+// starts are what the fuzzer starts from beside the oddities: the samples and the
+// Corefiles of the captured clusters.
+func starts(t testing.TB) []string {
+	t.Helper()
+	return append(slices.Sorted(maps.Values(samples(t))), seeds.Values(t, "Corefile")...)
+}
+
 // oddities are texts at the edges of the grammar.
 var oddities = []string{
 	"", "\uFEFF. {\n}", "\"", `"\`, `"a`, `""`, `a"b c"`, `"a"b`, `"a\"b\c"`, "\"a\nb\" c", "a\rb\r\nc",
@@ -47,7 +58,7 @@ var oddities = []string{
 // FuzzTokens holds lex against the lexer of CoreDNS, and proves that the
 // offsets account for every byte.
 func FuzzTokens(f *testing.F) {
-	for _, text := range samples(f) {
+	for _, text := range starts(f) {
 		f.Add(text)
 	}
 	for _, text := range oddities {
@@ -84,7 +95,7 @@ func FuzzTokens(f *testing.F) {
 // FuzzParse holds Parse against the parser of CoreDNS: the same blocks, or the
 // same error.
 func FuzzParse(f *testing.F) {
-	for _, text := range samples(f) {
+	for _, text := range starts(f) {
 		f.Add(text)
 	}
 	for _, text := range oddities {
@@ -191,7 +202,7 @@ var newUpstreams = []netip.AddrPort{
 // FuzzRewrite proves that a rewritten Corefile forwards as told and is the same
 // in everything else.
 func FuzzRewrite(f *testing.F) {
-	for _, text := range samples(f) {
+	for _, text := range starts(f) {
 		f.Add(text, true)
 	}
 	for _, text := range rewriteOddities {

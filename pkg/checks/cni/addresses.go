@@ -18,7 +18,7 @@ var Exhausted = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://www.cni.dev/plugins/current/ipam/host-local/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.Events},
-	MayUse:   []*facts.Source{facts.DaemonSets},
+	MayUse:   []*facts.Source{facts.DaemonSets, facts.ConfigMaps},
 	Explains: []*checks.Check{SandboxFailures},
 	ByHand: []string{"kubectl get events -A --field-selector reason=FailedCreatePodSandBox",
 		"kubectl get nodes -o custom-columns=NODE:.metadata.name,RANGE:.spec.podCIDR,PODS:.status.allocatable.pods",
@@ -30,7 +30,9 @@ starts on the node.
 **How it comes about**: the node's range is smaller than the number of pods it may run (a /26 has room for 61, kubelets
 allow 110); or addresses of pods that are gone were never given back, as after a node was switched off: host-local keeps a
 file for each in /var/lib/cni/networks, and those are not removed with the pods. The AWS VPC CNI takes addresses from the
-subnet and hangs them on the machine's interfaces: the subnet may be empty, or the machine's type may hold no more.
+subnet and hangs them on the machine's interfaces: the subnet may be empty, or the machine's type may hold no more. Azure CNI takes them
+from the subnet of the node pool, too. Weave Net divides one range among its peers, and what a node owned that is gone stays with
+it: then the sandboxes run out of time (DeadlineExceeded), while the ConfigMap weave-net names peers that are no nodes.
 
 **Cure**: for a range that is full, fewer pods for each node (maxPods) or larger ranges, which only new nodes get. For
 addresses that are lost, drain the node and remove the files whose sandbox ` + "`crictl pods -q`" + ` does not list.`,
@@ -62,10 +64,20 @@ func findExhausted(s *facts.Snapshot) []checks.Finding {
 	nodes, _ := byNode(s, exhausted)
 	var out []checks.Finding
 	for _, pods := range nodes {
+		if pods[0].plugin == "weave" {
+			out = append(out, ownedByGone(s, pods))
+			continue
+		}
 		if pods[0].plugin == "aws-vpc" {
 			out = append(out, onNode(pods, "has no address left for new pods: the AWS VPC CNI gets none",
 				"See how many addresses the node's subnet has left, and how many the machine's type can hold; "+
 					"then add subnets, turn on prefix delegation, or run fewer pods for each node."))
+			continue
+		}
+		if pods[0].plugin == "azure" {
+			out = append(out, onNode(pods, "has no address left for new pods: Azure CNI gets none",
+				"See how many addresses the subnet of the nodes (or of the pods) has left, and the maximum of pods for each node of the pool; "+
+					"then add a node pool in a larger subnet, or delete pods that nobody needs. If there are plenty, restart azure-cns on the node."))
 			continue
 		}
 		f := onNode(pods, "has no address left for new pods: its range is used up",

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -31,7 +32,8 @@ var AgentUnhealthy = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/network-plugins/",
 	Needs:    []*facts.Source{facts.Pods},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Events, facts.PodLogs},
-	Explains: []*checks.Check{SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, SandboxFailures, node.NetworkNotReady, symptom.PodNotReady},
+	Explains: []*checks.Check{SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, MultusDelegate, SandboxFailures, node.NetworkNotReady,
+		coredns.APIUnreachable, symptom.PodNotReady},
 	ByHand: []string{"kubectl get pods -A -o wide", "kubectl -n NAMESPACE logs POD --all-containers --previous",
 		"kubectl -n NAMESPACE describe pod POD"},
 	Run: findAgentsUnhealthy,
@@ -42,6 +44,8 @@ go on for a time; new ones may get no network, and what changes on other nodes i
 **How it comes about**: its configuration cannot be read; the node has no podCIDR; a kernel module is not loaded; it finds no
 interface; it does not reach the API server, which it asks through the Service kubernetes, so that a dead kube-proxy takes it
 down, too; its image cannot be pulled. Its last words say which, and stand in the log of the instance before.
+
+While it is ill, CoreDNS on its node may not reach the API server, which is put down to it where CoreDNS's log says that packets get lost.
 
 An agent that failed is told at once, one that only takes its time after two minutes. Agents on nodes whose kubelet is silent
 are left out, and those that wait for the API server while kube-proxy on their node is down: that is the cause then.
@@ -55,7 +59,7 @@ type word struct {
 	message, remedy string
 }
 
-// words are those of Flannel (main.go, pkg/subnet/kube), kube-router and Cilium, and of the client
+// words are those of Flannel (main.go, pkg/subnet/kube), kube-router, Calico and Cilium, and of the client
 // that all of them use to talk to the API server.
 var words = []word{
 	{regexp.MustCompile(`error parsing subnet config|failed to read net conf`),
@@ -64,17 +68,34 @@ var words = []word{
 	{regexp.MustCompile(`pod cidr not assigned|node\.Spec\.PodCIDR not set for node`),
 		"crashes: its node has no podCIDR",
 		"Let kube-controller-manager give every node one: --allocate-node-cidrs=true, and a --cluster-cidr that has room for all nodes."},
+	{regexp.MustCompile(`specified in the flannel net config doesn't contain`),
+		"crashes: its node's pod range lies outside the network in net-conf.json",
+		"Write the cluster's pod range (--cluster-cidr of kube-controller-manager) as network into net-conf.json in Flannel's ConfigMap; then restart the DaemonSet."},
 	{regexp.MustCompile(`Failed to check br_netfilter`),
 		"crashes: the module br_netfilter is not loaded on its node",
 		"On the node: modprobe br_netfilter, and name it in a file of /etc/modules-load.d."},
 	{regexp.MustCompile(`Failed to find (?:any valid interface to use|interface to use that matches)`),
 		"crashes: it finds no network interface to use",
 		"Name the interface that leads to the other nodes: the argument --iface or --iface-regex of Flannel's DaemonSet."},
+	{looseRPF,
+		"crashes: Felix exits, since the kernel's check of source addresses is loose (rp_filter is 2)",
+		looseCure},
 	{regexp.MustCompile(`is forbidden: User \\?"system:serviceaccount:`),
 		"may not do at the API server what it must",
 		"Apply the plugin's ClusterRole and ClusterRoleBinding again, for the ServiceAccount that the log names."},
+	{regexp.MustCompile(`https://\S+/api\S*: net/http: TLS handshake timeout`),
+		"crashes: its connection to the API server opens, and the TLS handshake on it times out",
+		"If the agents of other nodes get through, large packets are lost on the way from this one: compare the MTU of its interfaces and tunnels with theirs " +
+			"(ip link). If none does, the API server has too much to do."},
 	unreachable,
 }
+
+// looseRPF is how Felix before Calico 3.12 says that it will not run (dataplane/linux/int_dataplane.go);
+// with a word behind it it is a warning.
+var looseRPF = regexp.MustCompile(`Kernel's RPF check is set to 'loose'\.`)
+
+const looseCure = "On the node: sysctl -w net.ipv4.conf.all.rp_filter=1, and in a file of /etc/sysctl.d; or set FELIX_IGNORELOOSERPF=true in the DaemonSet, " +
+	"or update Calico: 3.12 and later do not ask for it."
 
 var unreachable = word{regexp.MustCompile(`timeout contacting kube-api|(?:https://\S+/api|api-server).*dial tcp \S+: (?:i/o timeout|connect: )`),
 	"does not reach the API server",
@@ -83,6 +104,7 @@ var unreachable = word{regexp.MustCompile(`timeout contacting kube-api|(?:https:
 func findAgentsUnhealthy(s *facts.Snapshot) []checks.Finding {
 	said := calicoSays(s)
 	proxied := sync.OnceValue(func() func(string) bool { return proxies(s) })
+	cut := sync.OnceValue(func() map[string][]facts.Ref { return cutOff(s) })
 	var out []checks.Finding
 	for _, p := range s.Pods {
 		if p.Ready || p.Deleting {
@@ -100,7 +122,32 @@ func findAgentsUnhealthy(s *facts.Snapshot) []checks.Finding {
 		if n != nil && facts.NetworkTrouble(n) != "" {
 			f.Places = append(f.Places, facts.NodeRef(n.Name))
 		}
+		if a.Kind == plugins.Primary {
+			f.Places = append(f.Places, cut()[p.Node]...)
+		}
 		out = append(out, f)
+	}
+	return out
+}
+
+// noWay matches what says that packets of a pod get lost.
+var noWay = regexp.MustCompile(`dial tcp \S+: (?:i/o timeout|connect: (?:no route to host|network is unreachable))`)
+
+// cutOff returns, by node, the pods of cluster DNS on the pod network that are not Ready and whose last
+// words say that packets get lost: an agent that is ill may be why. What else may be wrong with them
+// does not come of it.
+func cutOff(s *facts.Snapshot) map[string][]facts.Ref {
+	out := map[string][]facts.Ref{}
+	for _, p := range s.DNSPods() {
+		if p.Ready || p.HostNetwork {
+			continue
+		}
+		for i := range p.Containers {
+			if lastLine(s.Logs[p.Namespace+"/"+p.Name+"/"+p.Containers[i].Name].Current, noWay, ending) != "" {
+				out[p.Node] = append(out[p.Node], p.Ref())
+				break
+			}
+		}
 	}
 	return out
 }

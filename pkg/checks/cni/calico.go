@@ -22,14 +22,15 @@ var CalicoNotReady = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://docs.tigera.io/calico/latest/operations/troubleshoot/troubleshooting",
 	Needs:    []*facts.Source{facts.Pods, facts.Events},
-	MayUse:   []*facts.Source{facts.Nodes},
-	Explains: []*checks.Check{NodenameMissing, SandboxFailures, node.NetworkNotReady, symptom.PodNotReady},
+	MayUse:   []*facts.Source{facts.Nodes, facts.PodLogs},
+	Explains: []*checks.Check{NodenameMissing, MultusDelegate, SandboxFailures, node.NetworkNotReady, symptom.PodNotReady},
 	ByHand: []string{"kubectl describe pod -A -l k8s-app=calico-node", "kubectl get nodes -o yaml | grep projectcalico.org/IPv4Address",
 		"calicoctl node status # on the node"},
 	Run: findCalicoNotReady,
 	Doc: `calico-node answers its readiness probe itself and says what is missing. **BGP not established**: no other node
 answers on TCP port 179, so no route leads to their pods; once it has run for a while a single session is enough. **BIRD**: its BGP
-daemon does not run. **Felix**: the part that writes routes and rules does not work.
+daemon does not run. **Felix**: the part that writes routes and rules does not work. Before Calico 3.12 it exits where
+net.ipv4.conf.all.rp_filter is 2, as systemd sets it; later versions have nothing against that.
 
 **How it comes about**: Calico takes the first address of the machine that it finds. On machines with several interfaces that
 may be one that the other nodes do not reach (10.0.2.15 in VirtualBox). Or a firewall or a security group does not let TCP port
@@ -90,6 +91,11 @@ func findCalicoNotReady(s *facts.Snapshot) []checks.Finding {
 			f.Message = "is not Ready: its BGP daemon BIRD does not run"
 		case strings.Contains(strings.ToLower(e.Message), "felix"):
 			f.Message = "is not Ready: Felix, which writes routes and rules, does not work"
+			if quote, said := lastSaid(s, p, looseRPF, 0); said {
+				f.Message = "is not Ready: Felix exits, since the kernel's check of source addresses is loose (rp_filter is 2)"
+				f.Remedy = looseCure
+				f.Evidence = append(f.Evidence, quote)
+			}
 		}
 		if n != nil && facts.NetworkTrouble(n) != "" {
 			f.Places = append(f.Places, facts.NodeRef(n.Name))

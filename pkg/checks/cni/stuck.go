@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
@@ -33,6 +34,10 @@ const (
 	noNodename
 	weaveSilent
 	ciliumSilent
+	multusWaits
+	multusSilent
+	noAttachment
+	noHostPort
 )
 
 // networkSetup matches how runtimes say that the network plugin failed: containerd, CRI-O and
@@ -55,7 +60,17 @@ var sayings = []struct {
 	{regexp.MustCompile(`stat /var/lib/calico/nodename: no such file`), noNodename, "calico", false},
 	{regexp.MustCompile(`127\.0\.0\.1:6784.{0,200}connection refused`), weaveSilent, "weave", false},
 	{regexp.MustCompile(`unable to connect to Cilium (?:agent|daemon)`), ciliumSilent, "cilium", false},
+	{regexp.MustCompile(`Failed to allocate (?:address|pool): No available address|AllocateIPConfig failed: not enough IPs available`), exhausted, "azure", false},
+	{regexp.MustCompile(`still waiting for readinessindicatorfile @ (\S+?)\.? pollimmediate error`), multusWaits, "", false},
+	{regexp.MustCompile(`dial unix \S*/multus\.sock: connect: `), multusSilent, "", false},
+	{regexp.MustCompile(`cannot find a network-attachment-definition \(([^()]+)\) in namespace \(([^()]+)\)`), noAttachment, "", true},
+	{regexp.MustCompile(`plugin type=\\?"portmap\\?"(?: name=\S+)? failed \(add\): (?:` + portmapFails + `)`), noHostPort, "", false},
 }
+
+// portmapFails is what portmap says where it cannot write its rules (containernetworking/plugins
+// plugins/meta/portmap).
+const portmapFails = `failed to open iptables|neither iptables nor ip6tables|unable to create chain|failed to create top-level DNAT chain|` +
+	`unable to setup DNAT|unable to set up nftables rules`
 
 // pluginType matches the program that the runtime called; those that it calls in turn stand
 // behind it.
@@ -76,13 +91,13 @@ func (p *stuck) quote() checks.Evidence {
 }
 
 // stuckPods returns the pods that have no network since their node's plugin fails, where that
-// is no matter of seconds. It reads Nodes, Pods, Events and DaemonSets.
+// is no matter of seconds. It reads Nodes, Pods, Events and DaemonSets, and with Weave Net ConfigMaps.
 func stuckPods(s *facts.Snapshot) ([]stuck, network) {
 	events := s.EventsOf(sandboxEvent)
 	if len(events) == 0 {
 		return nil, network{}
 	}
-	net := look(s)
+	net, gone := look(s), sync.OnceValue(func() peers { return gonePeers(s) })
 	var out []stuck
 	for i := 0; i < len(events); {
 		about, times := events[i].About, int32(0)
@@ -96,6 +111,13 @@ func stuckPods(s *facts.Snapshot) ([]stuck, network) {
 			continue
 		}
 		found := heard(net.has, p, last)
+		switch {
+		case networkSetup.MatchString(last.Message):
+		case net.weaveStalls(p, last) && len(gone().names) > 0:
+			found.ailment, found.plugin = exhausted, "weave"
+		default:
+			continue
+		}
 		if found.lasting || settled(s, p, times) || failing(net.agent(p.Node, found.plugin)) {
 			out = append(out, found.stuck)
 		}
@@ -112,7 +134,7 @@ func waits(s *facts.Snapshot, p *facts.Pod, e *facts.Event) bool {
 	if n := s.Node(p.Node); n != nil && facts.Windows(n) {
 		return false
 	}
-	return e.Seen >= p.Created && s.Taken.Sub(e.Seen.Time()) < recent && networkSetup.MatchString(e.Message)
+	return e.Seen >= p.Created && s.Taken.Sub(e.Seen.Time()) < recent
 }
 
 // settled tells whether a pod has been failing for so long that it does not pass by itself, as
@@ -225,9 +247,13 @@ func (n network) agent(node, plugin string) *facts.Pod {
 
 // byNode gathers the pods of one ailment, in the order in which their nodes first occur.
 func byNode(s *facts.Snapshot, why ailment) ([][]stuck, network) {
+	all, net := stuckPods(s)
+	return ofNodes(all, why), net
+}
+
+func ofNodes(all []stuck, why ailment) [][]stuck {
 	var out [][]stuck
 	at := map[string]int{}
-	all, net := stuckPods(s)
 	for _, p := range all {
 		if p.ailment != why {
 			continue
@@ -240,7 +266,7 @@ func byNode(s *facts.Snapshot, why ailment) ([][]stuck, network) {
 		}
 		out[i] = append(out[i], p)
 	}
-	return out, net
+	return out
 }
 
 // onNode makes the finding about a node whose pods are stuck for one reason.

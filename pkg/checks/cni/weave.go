@@ -1,7 +1,12 @@
 package cni
 
 import (
+	"encoding/json"
+	"fmt"
 	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -62,4 +67,53 @@ func weaveImage(s *facts.Snapshot) (from, image string) {
 		}
 	}
 	return "", ""
+}
+
+// weaveStalls tells whether the making of a pod's sandbox has run out of time on a node whose agent of
+// Weave Net, the only plugin, is Ready: it lets those wait for whom it has no address.
+func (n network) weaveStalls(p *facts.Pod, e *facts.Event) bool {
+	a := n.agent(p.Node, "weave")
+	return strings.Contains(e.Message, "DeadlineExceeded") && len(n.has) == 1 && a != nil && a.Ready
+}
+
+// peers are the nodes that Weave Net takes for its peers and that are gone.
+type peers struct {
+	cm    *corev1.ConfigMap
+	all   int
+	names []string
+}
+
+// peersKey is the annotation under which Weave Net keeps who its peers are (prog/kube-utils).
+const peersKey = "kube-peers.weave.works/peers"
+
+func gonePeers(s *facts.Snapshot) peers {
+	for _, cm := range s.ConfigMaps {
+		var list struct{ Peers []struct{ NodeName string } }
+		if json.Unmarshal([]byte(cm.Annotations[peersKey]), &list) != nil {
+			continue
+		}
+		out := peers{cm: cm, all: len(list.Peers)}
+		for _, p := range list.Peers {
+			if p.NodeName != "" && s.Node(p.NodeName) == nil {
+				out.names = append(out.names, p.NodeName)
+			}
+		}
+		return out
+	}
+	return peers{}
+}
+
+// ownedByGone tells that the addresses which a node would need belong to peers that are gone.
+func ownedByGone(s *facts.Snapshot, pods []stuck) checks.Finding {
+	gone := gonePeers(s)
+	f := onNode(pods, "has no address left for new pods: peers of Weave Net that are gone still own ranges",
+		"In a pod of Weave Net, look who owns what (/home/weave/weave --local status ipam), and for each peer that is unreachable and gone: "+
+			"/home/weave/weave --local rmpeer NAME, on one node only. Then take it out of that annotation.")
+	names := strings.Join(gone.names[:min(len(gone.names), shown)], ", ")
+	if len(gone.names) > shown {
+		names += ", …"
+	}
+	f.Evidence = append(f.Evidence, checks.Quote(conf{cm: gone.cm}.ref().String()+", annotation "+peersKey,
+		fmt.Sprintf("%d of %d peers are no nodes: %s", len(gone.names), gone.all, names)))
+	return f
 }

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -19,7 +20,8 @@ var CIDROverlap = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/cluster-administration/networking/#kubernetes-ip-address-ranges",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets, facts.Services},
 	MayUse:   []*facts.Source{facts.ConfigMaps},
-	When:     rangesUnused,
+	When:     overlapUnseen,
+	Explains: []*checks.Check{coredns.APIUnreachable},
 	ByHand: []string{"kubectl get nodes -o custom-columns='NODE:.metadata.name,CIDR:.spec.podCIDRs,ADDRESSES:.status.addresses[*].address'",
 		"kubectl get services -A -o wide", "kubectl get servicecidrs",
 		"kubectl -n kube-system get configmap kubeadm-config -o yaml | grep -i subnet"},
@@ -31,7 +33,8 @@ Where the address of a machine lies in it, that machine is out of reach from the
 
 How it comes about: ` + "`--pod-network-cidr`" + ` was set to the range of Services, 10.96.0.0/12 by default, or to a part of it; or the default
 of a network plugin, 192.168.0.0/16 or 10.244.0.0/16, is also the network in which the nodes stand. kubeadm does not refuse it.
-What kubeadm was told, and no address has met yet, is a warning.
+What kubeadm was told, and no address has met yet, is a warning. Calico takes the pods' range from there too, unless it is told another;
+there it is looked at where pods have addresses of it.
 
 Cure: there is none in place. Ranges of nodes and the range of Services cannot be changed in a running cluster without
 re-creating nodes and Services: plan a range for the pods that nothing else has, and make the cluster anew with it. Where the
@@ -56,7 +59,10 @@ func lookup(ranges []podRange, ip netip.Addr) *corev1.Node {
 type taken struct{ services, nodes []checks.Evidence }
 
 func findCIDROverlap(s *facts.Snapshot) []checks.Finding {
-	ranges := podRanges(s)
+	var ranges []podRange
+	if rangesUnused(s) == "" {
+		ranges = podRanges(s)
+	}
 	found := map[*corev1.Node]*taken{}
 	at := func(ip netip.Addr) *taken {
 		n := lookup(ranges, ip)
@@ -82,15 +88,18 @@ func findCIDROverlap(s *facts.Snapshot) []checks.Finding {
 		}
 	}
 	var out []checks.Finding
-	services := false
+	services, nodes := false, false
 	for _, n := range s.Nodes {
 		if t := found[n]; t != nil {
 			out = append(out, t.findings(n)...)
-			services = services || len(t.services) > 0
+			services, nodes = services || len(t.services) > 0, nodes || len(t.nodes) > 0
 		}
 	}
 	if p, known := planned(s); known {
 		out = append(out, p.findings(s, services)...)
+		if !nodes {
+			out = append(out, p.amongPods(s)...)
+		}
 	}
 	return out
 }

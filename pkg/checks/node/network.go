@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,7 +37,8 @@ gives one of two reasons.
 
 **No configuration** ("cni plugin not initialized", "no CNI configuration file in /etc/cni/net.d/"): no file of a network
 plugin is there that can be loaded. Either no plugin is installed, or its agent does not run on this node or did not get as
-far as writing the file, or a broken file sorts before it. On a cluster that was just made this is expected until a plugin
+far as writing the file, or a broken file sorts before it. CRI-O also passes over a file that names a program which it does not
+find, and containerd may miss that a file was written until it is started again. On a cluster that was just made this is expected until a plugin
 is installed.
 
 **Anything else** is the plugin's own word: it is configured and says that it cannot work now.
@@ -60,9 +62,17 @@ func findNoNetwork(s *facts.Snapshot) []checks.Finding {
 		if trouble == "" || s.Taken.Sub(facts.NodeReady(n).LastTransitionTime.Time) < grace {
 			continue
 		}
-		out = append(out, noNetwork(n, trouble, agents[n.Name]))
+		f := noNetwork(n, trouble, agents[n.Name])
+		if there := agents[n.Name]; s.Joining(n) && len(there) > 0 && !slices.ContainsFunc(there, restarted) {
+			f.Severity = checks.Info // its agent may be about to write the configuration
+		}
+		out = append(out, f)
 	}
 	return out
+}
+
+func restarted(p *facts.Pod) bool {
+	return slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return c.Restarts > 0 })
 }
 
 func noNetwork(n *corev1.Node, trouble string, agents []*facts.Pod) checks.Finding {
@@ -93,5 +103,5 @@ func cureNoConfig(agents []*facts.Pod) string {
 		return "Install a network plugin, or find out why the one that is installed has no pod on this node."
 	}
 	return "Look on the node which file the runtime cannot load (crictl info, lastCNILoadStatus), " +
-		"and whether the agent writes to the directory that the runtime reads."
+		"and whether the agent writes to the directory that the runtime reads. If the file is good, restart the runtime: it may not have noticed it."
 }

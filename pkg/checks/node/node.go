@@ -6,6 +6,6 @@ import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 
 // Checks lists the package's checks.
 func Checks() []*checks.Check {
-	return []*checks.Check{PodCIDRMissing, PodCIDRMismatch, PodCIDROverlap, CIDROverlap, PodIPDuplicate, FlannelPublicIP,
+	return []*checks.Check{PodCIDROverlap, CIDROverlap, PodIPDuplicate, FlannelPublicIP, ConntrackPressure,
 		NetworkUnavailable, Address, NetworkNotReady}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -28,7 +30,8 @@ from others; Services send requests for one application to another.
 
 How it comes about: on some nodes another configuration than the network plugin's sorts first in /etc/cni/net.d (a leftover of
 containerd, Podman or CRI-O): each of them then gives out addresses of the same local range, which nobody else can reach. Two
-nodes have the same pod range (see **node-podcidr-overlap**). Or the plugin's record of given addresses was lost:
+nodes have the same pod range (see **node-podcidr-overlap**). Two machines are clones of one image and have the same /etc/machine-id, of which
+Weave Net makes the name of a node. Or the plugin's record of given addresses was lost:
 /var/lib/cni/networks was deleted, or came back from an image of another node.
 
 Cure: find out which pod the address belongs to (` + "`spec.podCIDR`" + ` of its node, or the plugin's own record) and delete the other. Before
@@ -106,13 +109,28 @@ func duplicates(s *facts.Snapshot, ip netip.Addr, pods []*facts.Pod) []checks.Fi
 			Evidence: []checks.Evidence{quotePod(s, p, ip)},
 		}
 		for _, o := range pods[:min(len(pods), maxQuoted)] {
-			if o != p {
-				f.Evidence = append(f.Evidence, quotePod(s, o, ip))
+			if o == p {
+				continue
+			}
+			f.Evidence = append(f.Evidence, quotePod(s, o, ip))
+			if id := clones(s.Node(p.Node), s.Node(o.Node)); id != "" {
+				f.Message = "has the address of another pod, and their machines are clones with the same machine ID"
+				f.Remedy = "Give each machine an ID of its own (on one of them: rm /etc/machine-id && systemd-machine-id-setup), restart it and the network plugin's pod there, and delete the pods with the same addresses."
+				f.Evidence = append(f.Evidence, checks.Quote("Node "+p.Node+" and Node "+o.Node, "machineID: "+id))
 			}
 		}
 		out = append(out, f)
 	}
 	return out
+}
+
+// clones returns the machine ID that two nodes have in common, or "". Weave Net, for one, makes the name
+// of a node of it.
+func clones(a, b *corev1.Node) string {
+	if a == nil || b == nil || a == b || a.Status.NodeInfo.MachineID != b.Status.NodeInfo.MachineID {
+		return ""
+	}
+	return a.Status.NodeInfo.MachineID
 }
 
 func rightfulHolder(s *facts.Snapshot, ip netip.Addr, pods []*facts.Pod) *facts.Pod {

@@ -74,6 +74,19 @@ func rangesUnused(s *facts.Snapshot) string {
 	return other + " does not take pods' addresses from spec.podCIDR of the nodes"
 }
 
+// overlapUnseen says why it cannot be told whether ranges overlap, or "": Calico has ranges of
+// its own, but takes what kubeadm planned unless it is told another one.
+func overlapUnseen(s *facts.Snapshot) string {
+	why := rangesUnused(s)
+	if why == "" || !slices.ContainsFunc(plugins.Detect(s), func(d plugins.Detected) bool { return d.Plugin.ID == "calico" }) {
+		return why
+	}
+	if p, known := planned(s); known && len(p.given(s)) > 0 {
+		return ""
+	}
+	return why
+}
+
 // addressesOf returns the addresses of a node of some types.
 func addressesOf(n *corev1.Node, types ...corev1.NodeAddressType) []netip.Addr {
 	var out []netip.Addr

@@ -24,7 +24,9 @@ const (
 )
 
 // Checks lists the package's checks.
-func Checks() []*checks.Check { return []*checks.Check{BlocksDNS, NotEnforced, EmptySelector} }
+func Checks() []*checks.Check {
+	return []*checks.Check{BlocksDNS, NotEnforced, DefaultDeny, EmptySelector}
+}
 
 func ref(np *networkingv1.NetworkPolicy) facts.Ref {
 	return facts.Ref{Kind: "NetworkPolicy", Namespace: np.Namespace, Name: np.Name}

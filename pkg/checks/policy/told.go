@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,9 +166,17 @@ func (w *world) target() checks.Evidence {
 	text := fmt.Sprintf("labels %s; address %s; port %s", labelText(d.pod.Labels), strings.Join(d.pod.IPs(), ", "), w.portText())
 	if w.cached {
 		cache := w.destinations[len(w.destinations)-1]
-		return checks.Quote(cache.pod.Ref().String()+", addresses of the cache", fmt.Sprint(cache.ips))
+		return checks.Quote(cache.pod.Ref().String()+", addresses of the cache", joinedAddresses(cache.ips))
 	}
 	return checks.Quote(d.pod.Ref().String()+", which must be reached", text)
+}
+
+func joinedAddresses(ips []netip.Addr) string {
+	texts := make([]string, len(ips))
+	for i, ip := range ips {
+		texts[i] = ip.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
 // serverText says how a rule selects the DNS pods.

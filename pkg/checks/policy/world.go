@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +15,6 @@ import (
 
 const (
 	dnsPort     = 53
-	cacheImage  = "k8s-dns-node-cache"
 	settleTime  = time.Minute // how long a pod may be not Ready before it counts as in trouble
 	udp, tcp    = 0, 1
 	protocolsOf = 2
@@ -104,10 +102,8 @@ func listening(services []*corev1.Service, p *facts.Pod) [protocolsOf]int32 {
 // findCache looks for NodeLocal DNSCache, which answers at its own address or at that of
 // the Service. Whatever a kubelet hands out and something listens on is the cache's.
 func (w *world) findCache(services []*corev1.Service) {
-	i := slices.IndexFunc(w.Pods, func(p *facts.Pod) bool {
-		return p.HostNetwork && !p.Finished() && slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return strings.Contains(c.Image, cacheImage) })
-	})
-	if i < 0 {
+	caches := slices.DeleteFunc(w.NodeCaches(), (*facts.Pod).Finished)
+	if len(caches) == 0 {
 		return
 	}
 	var asked []string
@@ -126,7 +122,7 @@ func (w *world) findCache(services []*corev1.Service) {
 	}
 	w.cached = true
 	slices.Sort(asked)
-	cache := w.Pods[i]
+	cache := caches[0]
 	ips := addresses(append(slices.Compact(asked), cache.IPs()...))
 	w.destinations = append(w.destinations, destination{end: end{pod: cache, ips: ips}, ports: [protocolsOf]int32{dnsPort, dnsPort}, way: toCache})
 }

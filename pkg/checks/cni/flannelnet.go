@@ -1,4 +1,4 @@
-package node
+package cni
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -21,7 +22,7 @@ var PodCIDRMismatch = &checks.Check{
 	URL:      "https://github.com/flannel-io/flannel/blob/master/Documentation/kubernetes.md",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	When:     noFlannelNet,
-	Explains: []*checks.Check{NetworkNotReady, coredns.Pending, symptom.PodNotReady},
+	Explains: []*checks.Check{AgentUnhealthy, SubnetEnvMissing, node.NetworkNotReady, coredns.Pending, symptom.PodNotReady},
 	ByHand: []string{"kubectl -n kube-flannel get configmap kube-flannel-cfg -o jsonpath='{.data.net-conf\\.json}'",
 		"kubectl get nodes -o custom-columns=NODE:.metadata.name,CIDR:.spec.podCIDRs",
 		"kubectl -n kube-system get pod -l component=kube-controller-manager -o yaml | grep cluster-cidr",
@@ -100,7 +101,7 @@ func (net flannelNet) finding(n *corev1.Node, p netip.Prefix, troubled bool) che
 		Subject: facts.NodeRef(n.Name),
 		Message: "has a pod range outside flannel's network: flannel exits there when it starts",
 		Remedy: fmt.Sprintf("Make the network in net-conf.json of %s wide enough for the range of every node and restart flannel, or delete "+
-			"the Node object, after the node is drained, and restart its kubelet, so that it is given a range within.", configRef(net.cm)),
+			"the Node object, after the node is drained, and restart its kubelet, so that it is given a range within.", net.ref()),
 		Evidence: []checks.Evidence{checks.Quote("Node "+n.Name, quoteRanges(n)), net.quote(p)},
 	}
 	if !troubled {
@@ -112,7 +113,7 @@ func (net flannelNet) finding(n *corev1.Node, p netip.Prefix, troubled bool) che
 // whole tells of the ConfigMap, where no node has a range within the network.
 func (net flannelNet) whole(nodes []checks.Finding) checks.Finding {
 	f := checks.Finding{
-		Subject: configRef(net.cm),
+		Subject: net.ref(),
 		Message: "gives flannel a network in which no node's pod range lies: flannel exits when it starts",
 		Remedy: "Write the cluster's pod range (--cluster-cidr of the controller manager) as network into net-conf.json, " +
 			"and restart flannel's DaemonSet.",
@@ -124,7 +125,7 @@ func (net flannelNet) whole(nodes []checks.Finding) checks.Finding {
 			f.Severity = checks.Error
 		}
 		f.Places = append(f.Places, of.Subject)
-		if len(f.Evidence) <= maxQuoted {
+		if len(f.Evidence) <= shown {
 			f.Evidence = append(f.Evidence, of.Evidence[0])
 		}
 	}
@@ -136,9 +137,5 @@ func (net flannelNet) quote(p netip.Prefix) checks.Evidence {
 	if p.Addr().Is4() {
 		key, of = "Network", net.v4
 	}
-	return checks.Quote(configRef(net.cm).String()+", net-conf.json", key+": "+of.String())
-}
-
-func configRef(cm *corev1.ConfigMap) facts.Ref {
-	return facts.Ref{Kind: "ConfigMap", Namespace: cm.Namespace, Name: cm.Name}
+	return checks.Quote(net.ref().String()+", net-conf.json", key+": "+of.String())
 }
