@@ -3,12 +3,14 @@ package kubeproxy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
 // ClusterCIDR finds a clusterCIDR in which the pods do not have their addresses.
@@ -18,7 +20,8 @@ var ClusterCIDR = &checks.Check{
 	Severity: checks.Warning,
 	URL:      "https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/",
 	Needs:    []*facts.Source{facts.ConfigMaps, facts.SystemDaemonSets, facts.SystemPods, facts.Nodes},
-	When:     noSettings,
+	MayUse:   []*facts.Source{facts.PodLogs},
+	When:     noRange,
 	ByHand: []string{"kubectl -n kube-system get configmap kube-proxy -o yaml | grep clusterCIDR",
 		"kubectl get nodes -o custom-columns=NAME:.metadata.name,PODCIDRS:.spec.podCIDRs", "kubectl -n kube-system get pods -o wide"},
 	Run: findClusterCIDR,
@@ -29,8 +32,9 @@ certain pods refuse them, logs and allow-lists name the wrong sender, and the wa
 ` + "`externalTrafficPolicy: Local`" + ` is not shortened for pods.
 
 It counts only while detectLocalMode is ClusterCIDR or not set. An empty clusterCIDR is right for plugins that masquerade
-themselves, and is not reported. Neither are the podCIDRs of nodes while the pods have their addresses from elsewhere (Calico's
-pools, AWS).
+themselves. With others kube-proxy then masquerades nothing: what a node of several networks sends to a Service may leave with an
+address to which the answer finds no way. That is told as information, where kube-proxy's log says that it has no range. The podCIDRs of nodes do not count while the pods
+have their addresses from elsewhere (Calico's pools, AWS).
 
 **How it comes about**: the range was changed, or a second one was added, and kube-proxy was forgotten; the plugin was
 installed with another range than ` + "`kubeadm init --pod-network-cidr`" + ` was given.
@@ -38,11 +42,29 @@ installed with another range than ` + "`kubeadm init --pod-network-cidr`" + ` wa
 **Cure**: set clusterCIDR in the ConfigMap, then restart the DaemonSet. Connections that exist are not touched.`,
 }
 
+// noRange says why the range means nothing here, or "". Cilium turns the address of a Service
+// into that of a pod before kube-proxy's rules see a pod's packet, kube-proxy beside it or
+// not (https://github.com/cilium/cilium/pull/10651).
+func noRange(s *facts.Snapshot) string {
+	if slices.ContainsFunc(plugins.Detect(s), func(d plugins.Detected) bool { return d.Plugin.ID == "cilium" }) {
+		return "Cilium leads pods to Services by itself, past kube-proxy"
+	}
+	byFlags := slices.ContainsFunc(templates(s), func(p *proxy) bool { return flag(&p.spec.Containers[0], "config") == "" })
+	if why := noSettings(s); why != "" && !byFlags {
+		return why
+	}
+	return noDaemonSet(s)
+}
+
 func findClusterCIDR(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	for _, p := range proxies(s) {
 		c := p.settings()
-		if c == nil || c.DetectLocalMode != "" && c.DetectLocalMode != "ClusterCIDR" {
+		if c != nil && c.DetectLocalMode != "" && c.DetectLocalMode != "ClusterCIDR" {
+			continue
+		}
+		out = append(out, p.rangeless(c)...)
+		if c == nil {
 			continue
 		}
 		for text := range strings.SplitSeq(c.ClusterCIDR, ",") {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ var ConfigInvalid = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/",
 	Needs:    []*facts.Source{facts.ConfigMaps, facts.SystemDaemonSets},
-	MayUse:   []*facts.Source{facts.SystemPods},
+	MayUse:   []*facts.Source{facts.SystemPods, facts.PodLogs},
 	When:     noDaemonSet,
 	Explains: []*checks.Check{PodUnhealthy},
 	ByHand: []string{"kubectl -n kube-system get configmap kube-proxy -o yaml",
@@ -30,7 +31,8 @@ var ConfigInvalid = &checks.Check{
 	Run: findConfigInvalid,
 	Doc: `kube-proxy reads the file that its flag --config names, from a ConfigMap that the DaemonSet mounts. It exits where
 the file is not there (wrong path, misspelt key), is no YAML of kind KubeProxyConfiguration, or holds a value that it refuses:
-an unknown mode, a clusterCIDR or an address that cannot be parsed, a kubeconfig that is not mounted.
+an unknown mode, a clusterCIDR or an address that cannot be parsed, a kubeconfig that is not mounted. So it does where
+featureGates names a gate that its version does not know any more, which is told by its last words.
 
 A **misspelt field** does not make it exit: it decodes once more without looking at unknown fields, and says so only in its
 log ("Using lenient decoding as strict decoding failed"). What was meant is silently not done. That is a warning here, as is
@@ -111,11 +113,43 @@ func (p *proxy) content(at *text) []checks.Finding {
 			fmt.Sprintf("Set %s to %s, then restart the DaemonSet.", bad.field, bad.wants),
 			checks.Quote(at.from(), lineOf(at.data, bad.field, bad.value))))
 	}
+	out = append(out, p.gates(at, config.FeatureGates)...)
 	if file := config.ClientConnection.Kubeconfig; file != "" {
 		_, fault := p.open(use{at.ref(), "names the kubeconfig " + file, "key " + at.key, kubeconfigKind.MatchString}, file)
 		out = append(out, fault...)
 	}
 	return append(out, p.ignored(at, ignored)...)
+}
+
+// gates reports feature gates of the configuration with which a kube-proxy ends: which
+// gates a version knows only it can tell.
+func (p *proxy) gates(at *text, gates map[string]bool) []checks.Finding {
+	var out []checks.Finding
+	told := map[string]bool{}
+	for _, pod := range p.pods {
+		said, found := lastOfAny(p.s, pod)
+		if !found {
+			continue
+		}
+		for _, w := range []words{unknownGate, lockedGate} {
+			m := w.re.FindStringSubmatch(said.Evidence[0].Text)
+			if m == nil || told[m[1]] {
+				continue
+			}
+			if _, here := gates[m[1]]; !here {
+				continue // a flag sets it
+			}
+			told[m[1]] = true
+			f := p.finding(at.ref(), fmt.Sprintf("sets the feature gate %s, which this version of kube-proxy does not know", m[1]),
+				fmt.Sprintf("Take %s out of featureGates in key %s, then: %s.", m[1], at.key, p.restart()),
+				checks.Quote(at.from(), lineOf(at.data, m[1], strconv.FormatBool(gates[m[1]]))), said.Evidence[0])
+			if w.message == lockedGate.message {
+				f.Message = fmt.Sprintf("sets the feature gate %s to %t, which this version of kube-proxy does not allow any more", m[1], gates[m[1]])
+			}
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // ignored reports fields that do nothing. Only versions that are known can be judged.
@@ -219,7 +253,8 @@ func (p *proxy) well() bool {
 		said := p.log(pod)
 		lines := strings.Split(said, "\n")
 		_, waits := unanswered.last(p.s, pod, lines)
-		return waits || lostNode.re.MatchString(said) || slices.ContainsFunc(failing, func(w words) bool {
+		_, fails := unwritten(p.s, pod, false)
+		return waits || fails || lostNode.re.MatchString(said) || slices.ContainsFunc(failing, func(w words) bool {
 			_, found := w.persist(p.s, pod, lines)
 			return found
 		})

@@ -2,6 +2,8 @@ package kubeproxy
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -16,15 +18,16 @@ var IPVSUnusable = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs},
 	MayUse:   []*facts.Source{facts.ConfigMaps, facts.SystemDaemonSets, facts.Nodes},
 	When:     noPods,
-	Parts:    func(s *facts.Snapshot) []checks.Part { return checks.PodLogs(crashing(s)) },
+	Parts:    func(s *facts.Snapshot) []checks.Part { return checks.PodLogs(append(crashing(s), mayFallBack(s)...)) },
 	Explains: []*checks.Check{PodUnhealthy},
 	ByHand: []string{"kubectl -n kube-system logs POD --previous", "kubectl -n kube-system get configmap kube-proxy -o yaml | grep mode:",
 		"lsmod | grep ip_vs # on the node"},
 	Run: findIPVSUnusable,
 	Doc: `In mode ipvs kube-proxy needs the kernel's IPVS with the scheduler that is configured (modules ip_vs and ip_vs_rr,
 ip_vs_wrr or ip_vs_sh, and nf_conntrack), and ipset. When it starts it tries to make a virtual server; where that fails it
-exits ("can't use the IPVS proxier"). It does not fall back to another mode. The rules of before stay until the node is
-started again, so that only new Services and endpoints are missing at first.
+exits ("can't use the IPVS proxier"). The rules of before stay until the node is started again, so that only new Services and
+endpoints are missing at first. Before Kubernetes 1.26 it takes mode iptables instead and says so only in its log ("Can't use the
+IPVS proxier"): Services work there, and the node differs from others. That is a warning.
 
 **How it comes about**: the mode was changed without loading the modules, a new kernel or machine image lacks them, or they
 are not loaded at boot and the image of kube-proxy cannot load them itself.
@@ -69,7 +72,70 @@ func findIPVSUnusable(s *facts.Snapshot) []checks.Finding {
 		}
 		out = append(out, f)
 	}
+	return append(out, fellBack(s)...)
+}
+
+// fallback is how a kube-proxy of before 1.26 says that it takes mode iptables instead. The
+// second form is also said where nobody wants ipvs.
+var fallback = regexp.MustCompile(`Can't use the IPVS proxier|Can't use ipvs proxier, trying iptables proxier`)
+
+// mayFallBack returns the pods of versions that take another mode than ipvs without a word
+// to anybody else.
+func mayFallBack(s *facts.Snapshot) []*facts.Pod {
+	var out []*facts.Pod
+	for _, p := range proxies(s) {
+		if c := p.settings(); c == nil || c.mode() != "ipvs" {
+			continue
+		}
+		for _, pod := range p.pods {
+			if len(pod.Containers) == 0 || p.passing(pod) {
+				continue
+			}
+			if v, ok := minor(tag(pod.Containers[0].Image)); ok && v < 26 {
+				out = append(out, pod)
+			}
+		}
+	}
 	return out
+}
+
+// fallen returns the pods that took mode iptables in place of ipvs.
+func fallen(s *facts.Snapshot) map[*facts.Pod]bool {
+	out := map[*facts.Pod]bool{}
+	for _, p := range mayFallBack(s) {
+		said, _ := saidOf(s, p)
+		out[p] = fallback.MatchString(said) && running.MatchString(said)
+	}
+	return out
+}
+
+// fellBack reports nodes on which kube-proxy took mode iptables in place of ipvs.
+func fellBack(s *facts.Snapshot) []checks.Finding {
+	var out []checks.Finding
+	fallen := fallen(s)
+	for _, p := range mayFallBack(s) {
+		if said, _ := saidOf(s, p); p.Node != "" && fallen[p] {
+			out = append(out, checks.Finding{
+				Subject: facts.NodeRef(p.Node), Severity: checks.Warning,
+				Message:  "cannot do mode ipvs, and kube-proxy runs there in mode iptables instead",
+				Evidence: []checks.Evidence{checks.QuoteLog(p, "log", firstLine(said, fallback)), checks.QuoteLog(p, "log", firstLine(said, running))},
+				Places:   []facts.Ref{p.Ref()},
+				Remedy: "Load the modules ip_vs, ip_vs_rr, ip_vs_wrr, ip_vs_sh and nf_conntrack on the node and install ipset, then restart its kube-proxy; " +
+					"or set mode: iptables for all. From 1.26 on kube-proxy exits there.",
+			})
+		}
+	}
+	return out
+}
+
+// firstLine returns the first line of a text that matches.
+func firstLine(text string, re *regexp.Regexp) string {
+	for line := range strings.Lines(text) {
+		if re.MatchString(line) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
 
 // lastOfAny looks for the last words of the container that keeps ending.

@@ -18,7 +18,8 @@ const grace = time.Minute
 // Checks lists the package's checks, causes before what they explain.
 func Checks() []*checks.Check {
 	return []*checks.Check{ConfigInvalid, Kubeconfig, Hostname, RBAC, IPVSUnusable, NFTKernel, ClusterCIDR, ReplacementConflict, Bind,
-		ConfigStale, IPVSDeprecated, ModeUnset, VersionSkew, Missing, PodUnhealthy}
+		NodePort, LocalhostNodePort, IPVSExclude, ConfigStale, ModeMismatch, IPVSDeprecated, ModeUnset, VersionSkew, Tolerations, Missing,
+		Ports, PodUnhealthy, SyncErrors, NotSynced}
 }
 
 // silent tells whether nothing was heard from a node's kubelet, so that what the API

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
@@ -23,7 +24,7 @@ var Missing = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	MayUse:   []*facts.Source{facts.SystemEvents},
 	When:     unanswerable,
-	Explains: []*checks.Check{symptom.PodNotReady},
+	Explains: []*checks.Check{symptom.PodNotReady, coredns.APIUnreachable},
 	ByHand: []string{"kubectl -n kube-system get daemonset kube-proxy",
 		"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide", "kubectl describe node NODE"},
 	Run: findMissing,
@@ -50,15 +51,22 @@ func unanswerable(s *facts.Snapshot) string {
 	if len(nodes) == 0 {
 		return "there is no Linux node"
 	}
+	found := len(s.KubeProxyPods()) + len(s.KubeProxyDaemonSets())
+	if found == 0 && !slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return !autoMode(n) }) {
+		return "the nodes of EKS Auto Mode run the proxy themselves"
+	}
 	ready := func(n *corev1.Node) bool {
 		c := facts.NodeReady(n)
 		return c != nil && c.Status == corev1.ConditionTrue
 	}
-	if len(s.KubeProxyPods())+len(s.KubeProxyDaemonSets()) == 0 && !slices.ContainsFunc(nodes, ready) && len(waiting(s)) == 0 {
+	if found == 0 && !slices.ContainsFunc(nodes, ready) && len(waiting(s)) == 0 {
 		return "there is no kube-proxy, but no node is Ready yet to run one"
 	}
 	return ""
 }
+
+// autoMode tells whether EKS Auto Mode made a node: it runs the proxy on the host.
+func autoMode(n *corev1.Node) bool { return n.Labels["eks.amazonaws.com/compute-type"] == "auto" }
 
 func findMissing(s *facts.Snapshot) []checks.Finding {
 	sets, pods := s.KubeProxyDaemonSets(), s.KubeProxyPods()
@@ -130,9 +138,7 @@ func uncovered(s *facts.Snapshot, sets []*appsv1.DaemonSet, pods []*facts.Pod) [
 	}
 	var out []checks.Finding
 	for _, n := range s.LinuxNodes() {
-		// EKS Auto Mode runs the proxy on the host of its own nodes.
-		auto := n.Labels["eks.amazonaws.com/compute-type"] == "auto"
-		if covered[n.Name] || auto || silent(n) || s.Taken.Sub(n.CreationTimestamp.Time) < 3*grace {
+		if covered[n.Name] || autoMode(n) || silent(n) || s.Taken.Sub(n.CreationTimestamp.Time) < 3*grace {
 			continue
 		}
 		if f := without(s, n, sets, unbound); f != nil {

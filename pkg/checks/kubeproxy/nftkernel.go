@@ -18,7 +18,8 @@ var NFTKernel = &checks.Check{
 	URL:      "https://kubernetes.io/docs/reference/networking/virtual-ips/#proxy-mode-nftables",
 	Needs:    []*facts.Source{facts.ConfigMaps, facts.SystemDaemonSets, facts.SystemPods, facts.Nodes},
 	When:     noSettings,
-	Explains: []*checks.Check{PodUnhealthy},
+	MayUse:   []*facts.Source{facts.PodLogs},
+	Explains: []*checks.Check{PodUnhealthy, SyncErrors},
 	ByHand: []string{"kubectl get nodes -o custom-columns=NAME:.metadata.name,KERNEL:.status.nodeInfo.kernelVersion",
 		"kubectl -n kube-system get configmap kube-proxy -o yaml | grep mode:", "kubectl -n kube-system logs POD --previous"},
 	Run: findNFTKernel,
@@ -26,7 +27,8 @@ var NFTKernel = &checks.Check{
 later"): it takes the kernel's age for that of the nft program on the host, which older ones of its own rules would break.
 The node's Service rules then stay as they were, and are gone after its next start.
 
-A kube-proxy that still runs there was started in another mode and exits at its next start: that is a warning. With the
+A kube-proxy that still runs there was started in another mode and exits at its next start: that is a warning, unless its log
+shows that it fails to write its rules (**kube-proxy-sync-errors**). With the
 variable KUBE_PROXY_NFTABLES_SKIP_KERNEL_VERSION_CHECK in the DaemonSet kube-proxy does not look, and neither is it reported.
 
 **How it comes about**: the mode was changed for a cluster in which some nodes have an older distribution (RHEL 8 has 4.18,
@@ -66,7 +68,8 @@ func (p *proxy) tooOld(c *settings, n *corev1.Node, pod *facts.Pod) checks.Findi
 		Remedy: fmt.Sprintf("Set mode: iptables in key %s of %s, then: %s; or give the node a kernel from 5.13 on.", c.at.key, c.at.ref(), p.restart()),
 		Places: []facts.Ref{pod.Ref()},
 	}
-	if pod.Ready && !pod.Unsettled(p.s.Taken, settled) && restarting(p.s, pod) == nil {
+	_, fails := unwritten(p.s, pod, false)
+	if pod.Ready && !fails && !pod.Unsettled(p.s.Taken, settled) && restarting(p.s, pod) == nil {
 		f.Severity = checks.Warning // it was started in another mode
 	}
 	return f

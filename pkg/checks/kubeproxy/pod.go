@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -19,7 +20,7 @@ var PodUnhealthy = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods},
 	MayUse:   []*facts.Source{facts.PodLogs, facts.Nodes, facts.SystemEvents},
 	When:     noPods,
-	Explains: []*checks.Check{symptom.PodNotReady},
+	Explains: []*checks.Check{symptom.PodNotReady, NotSynced, coredns.APIUnreachable},
 	ByHand: []string{"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide",
 		"kubectl -n kube-system logs POD --previous", "kubectl -n kube-system describe pod POD"},
 	Run: findPodUnhealthy,
@@ -30,8 +31,8 @@ there are none.
 **How it comes about**: kube-proxy exits where it dislikes its configuration, where the kernel lacks what the mode needs
 (iptables, IPVS modules, nftables from kernel 5.13), or where it may not set the node's conntrack limits, as in kind,
 minikube and k3d on hosts that make these read-only. Its last words say which, and stand in the previous log. It has no readiness probe:
-a pod may be Ready and yet fail to write its rules, because another program holds the iptables lock or the API server
-is out of reach. That is told from the log where the log was read.
+a pod may be Ready and yet learn nothing, because the API server is out of reach or forbids it to read. That is told from the
+log where the log was read. (One that cannot write its rules is **kube-proxy-sync-errors**.)
 
 **Cure**: that of the message. Deleting the pod helps only where the cause was passing.`,
 }
@@ -54,6 +55,7 @@ func findPodUnhealthy(s *facts.Snapshot) []checks.Finding {
 			continue
 		}
 		f.Subject = p.Ref()
+		f.Places = []facts.Ref{coredns.APIService()} // which leads nowhere from this node, if it was never synced
 		out = append(out, f)
 	}
 	return out

@@ -19,6 +19,7 @@ var ConfigStale = &checks.Check{
 	Needs:    []*facts.Source{facts.ConfigMaps, facts.SystemDaemonSets, facts.SystemPods, facts.PodLogs},
 	When:     noSettings,
 	Parts:    modeParts,
+	Explains: []*checks.Check{ModeMismatch},
 	ByHand: []string{"kubectl -n kube-system logs POD | grep Proxier", "kubectl -n kube-system get configmap kube-proxy -o yaml | grep mode:",
 		"curl -s 127.0.0.1:10249/proxyMode # on the node"},
 	Run: findConfigStale,
@@ -73,10 +74,10 @@ func findConfigStale(s *facts.Snapshot) []checks.Finding {
 
 // stale reports the pods that run in each other mode.
 func (p *proxy) stale(c *settings) []checks.Finding {
-	found := map[string]*checks.Finding{}
+	found, fallen := map[string]*checks.Finding{}, fallen(p.s)
 	for _, pod := range p.pods {
-		if p.passing(pod) {
-			continue
+		if p.passing(pod) || fallen[pod] {
+			continue // what kube-proxy cannot do, no restart brings about
 		}
 		lines := running.FindAllStringSubmatch(p.log(pod), -1)
 		if len(lines) == 0 {

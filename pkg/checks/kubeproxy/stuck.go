@@ -11,18 +11,9 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-// failing are the lines of a kube-proxy that runs and cannot do its work. One of them
-// alone is nothing: a lock is held for a moment, an API server restarts.
+// failing are the lines of a kube-proxy that runs and learns nothing from the API server.
+// One of them alone is nothing: an API server restarts.
 var failing = []words{
-	{regexp.MustCompile(`(?:Failed to execute iptables-restore|Could not check for iptables canary|Failed to ensure chain).*(?:xtables lock|iptables lock|exit status 4)`),
-		"runs, but cannot write its rules: another program holds the iptables lock",
-		"Find what holds /run/xtables.lock on the node (lsof /run/xtables.lock): another kube-proxy, a firewall's or plugin's script, a hung iptables."},
-	{regexp.MustCompile(`Failed to execute iptables-restore`),
-		"runs, but iptables-restore refuses its rules",
-		"Read the lines below the error in its log: they name the rule; often a kernel module or a matching iptables version is missing."},
-	{regexp.MustCompile(`nftables sync failed`),
-		"runs, but nftables refuses its rules",
-		"Give the node a kernel from 5.13 on with the nft fib modules and use the newest patch release of kube-proxy, or set mode: iptables."},
 	forbidden,
 	unreached,
 }
@@ -80,20 +71,24 @@ func named(line string) string {
 	return m[1] + m[2]
 }
 
+// lately is how long after it was last said a trouble may still last.
+const lately = 10 * time.Minute
+
 // persist tells whether a line came again after more than a minute, so that a retry
-// failed, too, and came within the last ten minutes.
+// failed, too, and came within the last ten minutes. Where it stayed away for longer than
+// that, it is another trouble.
 func (w words) persist(s *facts.Snapshot, p *facts.Pod, lines []string) (checks.Finding, bool) {
 	var first, last time.Time
 	at := -1
 	for i, line := range lines {
 		if t, ok := written(line, s.Taken); ok && w.re.MatchString(line) {
-			if first.IsZero() {
+			if at < 0 || t.Sub(last) > lately {
 				first = t
 			}
 			last, at = t, i
 		}
 	}
-	if at < 0 || last.Sub(first) < time.Minute || s.Taken.Sub(last) > 10*time.Minute {
+	if at < 0 || last.Sub(first) < time.Minute || s.Taken.Sub(last) > lately {
 		return checks.Finding{}, false
 	}
 	line, quote := lines[at], lines[at]

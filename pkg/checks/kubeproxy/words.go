@@ -30,12 +30,8 @@ var fatal = []words{
 	{regexp.MustCompile(`could not set conntrack parameters|nf_conntrack_max: no such file`),
 		"crashes: it cannot set the node's conntrack parameters",
 		"Load the module nf_conntrack on the node, or set conntrack.maxPerCore: 0 and conntrack.min: 0 in its configuration."},
-	{regexp.MustCompile(`unrecognized feature gate: (\w+)`),
-		"crashes: its version does not know the feature gate $1",
-		"Take $1 out of featureGates in its configuration (key config.conf of ConfigMap kube-proxy), then restart the DaemonSet."},
-	{regexp.MustCompile(`cannot set feature gate (\w+) to (\w+), feature is locked`),
-		"crashes: its version does not let the feature gate $1 be $2",
-		"Take $1 out of featureGates in its configuration, then restart the DaemonSet."},
+	unknownGate,
+	lockedGate,
 	{regexp.MustCompile(`nftables mode requires kernel 5\.13`),
 		"crashes: the node's kernel is too old for mode nftables",
 		"Set mode: iptables in its configuration, or give the node a kernel from 5.13 on."},
@@ -73,6 +69,9 @@ var fatal = []words{
 	{regexp.MustCompile(`bind: address already in use`),
 		"crashes: another program of the node has its port",
 		"End the other program (a second kube-proxy?), or change healthzBindAddress and metricsBindAddress."},
+	{regexp.MustCompile(`bind: cannot assign requested address`),
+		"crashes: it is to listen on an address that the node does not have",
+		"Set healthzBindAddress and metricsBindAddress in its configuration to addresses that every node has (0.0.0.0, 127.0.0.1), then restart it."},
 	{regexp.MustCompile(`unable to create proxier: ([^"\\]{1,100})`),
 		"crashes: it cannot write its rules ($1)",
 		"See that the node's kernel and modules offer what its mode needs."},
@@ -85,6 +84,16 @@ var fatal = []words{
 var noIPVS = words{regexp.MustCompile(`can't use the IPVS proxier|ipvs not supported by the kernel`),
 	"crashes: the node cannot do mode ipvs",
 	"Load the modules ip_vs, ip_vs_rr, ip_vs_wrr and ip_vs_sh on the node and install ipset, or set another mode."}
+
+// unknownGate and lockedGate are the last words about a feature gate.
+var (
+	unknownGate = words{regexp.MustCompile(`unrecognized feature gate: (\w+)`),
+		"crashes: its version does not know the feature gate $1",
+		"Take $1 out of featureGates in its configuration (key config.conf of ConfigMap kube-proxy), then restart the DaemonSet."}
+	lockedGate = words{regexp.MustCompile(`cannot set feature gate (\w+) to (\w+), feature is locked`),
+		"crashes: its version does not let the feature gate $1 be $2",
+		"Take $1 out of featureGates in its configuration, then restart the DaemonSet."}
+)
 
 // lastWords looks for what a container said before it ended.
 func lastWords(p *facts.Pod, log facts.Log) (checks.Finding, bool) {
