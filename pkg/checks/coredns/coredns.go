@@ -10,5 +10,8 @@ func Checks() []*checks.Check {
 		OOM, PortBind, ConfigMapKey, ImagePull, Readiness, Liveness, APIUnreachable, DNSPolicy, NotSpread,
 		DeploymentMissing, ServiceMissing, ServiceSelector, ServicePorts,
 		ReloadFailed, UpstreamFailing, MaxConcurrent, ServiceType, NodeLocalUnhealthy,
-		CorefileRemoved, LoopPluginMissing, ReloadPluginMissing, LogEnabled, MetricsBind}
+		CorefileRemoved, LoopPluginMissing, ReloadPluginMissing, LogEnabled, MetricsBind,
+		Version, SingleReplica, PodsMode, BackupDrift, MemorySize, LegacyKubeDNS,
+		NodeLocalClusterDNS, NodeLocalUpstream,
+		CPU, ServfailRate, NXDomainRatio, Latency, Cache, Panics}
 }

@@ -106,7 +106,5 @@ func givenSelf(s *facts.Snapshot, services []*corev1.Service, cached bool, p *fa
 
 // nodeCaches tells whether NodeLocal DNSCache runs.
 func nodeCaches(s *facts.Snapshot) bool {
-	return slices.ContainsFunc(s.PodsIn("kube-system"), func(p *facts.Pod) bool {
-		return p.HostNetwork && slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return strings.Contains(c.Image, "k8s-dns-node-cache") })
-	})
+	return slices.ContainsFunc(s.PodsIn("kube-system"), nodeCache)
 }

@@ -24,13 +24,13 @@ circle until the memory is used up: the pods are killed (OOMKilled), or answer s
 Often it was taken out because it "crashed" CoreDNS. It did so because there was a loop.
 
 Cure: write ` + "`loop`" + ` into the block for ".". If the pods then exit with ` + "`Loop … detected`" + `, see **coredns-loop**. OpenShift's
-operator leaves it out on purpose, and is left out here.`,
+operator leaves it out on purpose, and is left out here, as are versions before 1.2.1, which do not have it.`,
 }
 
 func findLoopPluginMissing(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	for _, c := range configs(s) {
-		if c.cm.Namespace == "openshift-dns" || !c.lacks("loop") {
+		if c.cm.Namespace == "openshift-dns" || !c.lacks("loop") || slices.ContainsFunc(c.servers, withoutLoop) {
 			continue
 		}
 		for _, b := range c.file.Blocks {
@@ -42,6 +42,13 @@ func findLoopPluginMissing(s *facts.Snapshot) []checks.Finding {
 		}
 	}
 	return out
+}
+
+// withoutLoop tells whether a server is from before the plugin, and would not start with it
+// (notes/coredns-1.2.1.md).
+func withoutLoop(v server) bool {
+	runs := version(v.container.Image)
+	return runs != nil && !reached(runs, "1.2.1")
 }
 
 // forwardsAll returns the directive by which the block for "." forwards what nothing else

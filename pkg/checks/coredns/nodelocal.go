@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -20,7 +21,8 @@ var NodeLocalUnhealthy = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/",
 	Needs:    []*facts.Source{facts.SystemPods},
-	MayUse:   []*facts.Source{facts.Nodes, facts.SystemEvents, facts.ConfigMaps},
+	MayUse:   []*facts.Source{facts.Nodes, facts.SystemEvents, facts.ConfigMaps, facts.PodLogs},
+	Explains: []*checks.Check{symptom.PodNotReady},
 	ByHand: []string{"kubectl -n kube-system get pods -l k8s-app=node-local-dns -o wide",
 		"kubectl -n kube-system logs -l k8s-app=node-local-dns --previous",
 		"kubectl -n kube-system get configmap node-local-dns -o yaml | grep __PILLAR__"},
@@ -57,16 +59,34 @@ func findNodeLocalUnhealthy(s *facts.Snapshot) []checks.Finding {
 				out[i].Places = append(out[i].Places, p.Ref())
 			}
 			if cacheDown(s, p) {
-				out = append(out, checks.Finding{
-					Subject:  p.Ref(),
-					Message:  "is the node's DNS cache and does not run (" + p.Trouble() + "): names may not resolve in any pod of its node",
-					Evidence: cacheEvidence(s, p),
-					Remedy:   "Read kubectl logs --previous and kubectl describe of the pod, and cure what they name; until then, move pods off the node.",
-				})
+				out = append(out, downFinding(s, p))
 			}
 		}
 	}
 	return out
+}
+
+func downFinding(s *facts.Snapshot, p *facts.Pod) checks.Finding {
+	f := checks.Finding{
+		Subject:  p.Ref(),
+		Message:  "is the node's DNS cache and does not run (" + p.Trouble() + "): names may not resolve in any pod of its node",
+		Evidence: cacheEvidence(s, p),
+		Remedy:   "Read kubectl logs --previous and kubectl describe of the pod, and cure what they name; until then, move pods off the node.",
+	}
+	for i := range p.Containers {
+		v := server{p, &p.Containers[i]}
+		zone, line, found := loopTold(s, v)
+		if !found {
+			continue
+		}
+		f.Message = fmt.Sprintf("is the node's DNS cache and exits, because what it forwards for zone %q comes back to it: names may not resolve in any pod of its node", zone)
+		f.Evidence = append([]checks.Evidence{v.quote(line)}, f.Evidence...)
+		f.Remedy = "Look in the ConfigMap of the caches where that zone is forwarded to: an address on which they listen, or one that the network plugin leads back to them."
+		if zone == "." {
+			f.Remedy = "Let resolvConf of the node's kubelet name a file without loopback addresses and without the cache's own, or write real servers into the block for \".\" of the caches' ConfigMap; then delete the pod."
+		}
+	}
+	return f
 }
 
 // domainWord is what the installer has to replace by the cluster's domain. node-cache

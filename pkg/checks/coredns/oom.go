@@ -31,7 +31,7 @@ as a warning: what happened will happen again.
 
 CoreDNS holds all Services and endpoints in memory, beside its cache and the questions under way. The figures that its
 makers measured, with a full cache of the default size: (pods + Services) / 1000 + 54 MB, and (pods + Services) / 250 + 56 MB
-with ` + "`autopath @kubernetes` or `pods verified`" + `, which hold all pods as well. They are old (CoreDNS 1.2) and a lower bound.
+with ` + "`pods verified`" + `, which ` + "`autopath @kubernetes`" + ` needs and which holds all pods as well. They are old (CoreDNS 1.2) and a lower bound.
 kubeadm's limit is 170Mi. Where the cluster is small for its limit, something else takes the memory: a loop that the plugin
 **loop** would have found, a flood of questions (slow upstreams let them pile up), a cache made larger.
 
@@ -85,7 +85,7 @@ func (f *fleet) killed(s *facts.Snapshot, v server, last facts.State, message st
 			out.Remedy = "No limit is set, so its node had no memory left: free some there or take a larger node, and give CoreDNS a request of what it takes" + asMuch(need) + "."
 		} else {
 			out.Evidence = append(out.Evidence, checks.Quote(from, "resources.limits.memory: "+limit.String()))
-			out.Remedy = remedyOOM(need, limit.Value(), limit.String())
+			out.Remedy = remedyOOM(need, limit.Value(), limit.String(), loopless(s, v.pod))
 		}
 	} else {
 		out.Remedy = "Raise resources.limits.memory of its CoreDNS container" + asMuch(need) + "."
@@ -96,7 +96,17 @@ func (f *fleet) killed(s *facts.Snapshot, v server, last facts.State, message st
 	return out
 }
 
-func remedyOOM(need int, limit int64, written string) string {
+// loopless says what a forwarding loop has to do with it, as far as the Corefile tells.
+func loopless(s *facts.Snapshot, p *facts.Pod) string {
+	_, text := configOf(s, p)
+	file, err := corefile.Parse(text)
+	if text == "" || err != nil || !(config{file: file}).lacks("loop") {
+		return "a forwarding loop (is the plugin loop in the Corefile?)"
+	}
+	return "a forwarding loop first of all (the Corefile has no plugin loop, which would have noticed one: look for a loopback address in the resolv.conf of the nodes)"
+}
+
+func remedyOOM(need int, limit int64, written, loop string) string {
 	switch {
 	case need == 0:
 		return "Raise resources.limits.memory of its CoreDNS container, which is " + written + "."
@@ -104,8 +114,8 @@ func remedyOOM(need int, limit int64, written string) string {
 		return fmt.Sprintf("Raise resources.limits.memory of its CoreDNS container from %s to %s: the size of the cluster alone asks for %d MB.",
 			written, enough(need), need)
 	}
-	return fmt.Sprintf("The size of the cluster asks for %d MB, and %s are allowed. Look for what takes the rest: a forwarding loop (is the plugin loop in the Corefile?), "+
-		"a flood of questions, slow upstreams or a large cache. Until it is found, raise resources.limits.memory of its CoreDNS container.", need, written)
+	return fmt.Sprintf("The size of the cluster asks for %d MB, and %s are allowed. Look for what takes the rest: %s, "+
+		"a flood of questions, slow upstreams or a large cache. Until it is found, raise resources.limits.memory of its CoreDNS container.", need, written, loop)
 }
 
 func asMuch(need int) string {
@@ -143,7 +153,8 @@ func memoryNeed(s *facts.Snapshot, p *facts.Pod) (need int, sum string) {
 	return need, fmt.Sprintf("(%d pods + %d Services) / %d + %d = %d MB", len(s.Pods), len(s.Services), per, base, need)
 }
 
-// holdsPods tells whether a server's kubernetes plugin keeps all pods in memory.
+// holdsPods tells whether a server's kubernetes plugin keeps all pods in memory (coredns
+// plugin/kubernetes, initPodCache).
 func holdsPods(s *facts.Snapshot, p *facts.Pod) bool {
 	_, text := configOf(s, p)
 	file, err := corefile.Parse(text)
@@ -151,9 +162,8 @@ func holdsPods(s *facts.Snapshot, p *facts.Pod) bool {
 		return false
 	}
 	return slices.ContainsFunc(file.Blocks, func(b *corefile.Block) bool {
-		return slices.ContainsFunc(b.Find("autopath"), func(d *corefile.Directive) bool { return slices.Contains(d.Args, "@kubernetes") }) ||
-			slices.ContainsFunc(b.Find("kubernetes"), func(d *corefile.Directive) bool {
-				return slices.ContainsFunc(d.Find("pods"), func(o *corefile.Directive) bool { return slices.Contains(o.Args, "verified") })
-			})
+		return slices.ContainsFunc(b.Find("kubernetes"), func(d *corefile.Directive) bool {
+			return slices.ContainsFunc(d.Find("pods"), func(o *corefile.Directive) bool { return slices.Contains(o.Args, "verified") })
+		})
 	})
 }

@@ -27,7 +27,8 @@ var Pending = &checks.Check{
 tainted: **not-ready** as long as no network plugin is installed (after kubeadm init this is expected, and CoreDNS is the
 first to show it), **uninitialized** while a cloud controller manager is missing, **unschedulable** after a cordon, or a
 plugin's own start-up taint. Other reasons: not enough CPU or memory, a node selector that no node fulfils, or more
-replicas than nodes while the replicas refuse to share one; in that last case the others serve and it is only a warning.
+replicas than nodes while the replicas refuse to share one; in that last case the others serve and it is only a warning, or worth
+knowing where each node has one.
 
 The scheduler of Kubernetes 1.37 no longer tells which taint it was; it is computed here from the nodes.
 
@@ -52,7 +53,10 @@ func findPending(s *facts.Snapshot) []checks.Finding {
 		if i < 0 {
 			i = len(out)
 			out = append(out, checks.Finding{Subject: owner(p), Message: w.message, Remedy: w.remedy})
-			if anyReady(s, owner(p)) {
+			switch {
+			case w.message == refuseToShare && everyNodeServes(s, p):
+				out[i].Severity = checks.Info // there is one on each node: no more than the replica is missing
+			case anyReady(s, owner(p)):
 				out[i].Severity = checks.Warning
 			}
 			if w.from != "" {
@@ -65,6 +69,21 @@ func findPending(s *facts.Snapshot) []checks.Finding {
 		out[i].Places = append(out[i].Places, p.Ref())
 	}
 	return out
+}
+
+// refuseToShare is told of replicas that are more than the nodes they may be alone on.
+const refuseToShare = "has no node to run on: its replicas refuse to share a node"
+
+// everyNodeServes tells whether a Ready replica of the pod's workload stands on each node that
+// the pod could be placed on.
+func everyNodeServes(s *facts.Snapshot, p *facts.Pod) bool {
+	serving := map[string]bool{}
+	for _, other := range s.DNSPods() {
+		serving[other.Node] = serving[other.Node] || owner(other) == owner(p) && other.Ready && !other.Deleting
+	}
+	return !slices.ContainsFunc(s.Nodes, func(n *corev1.Node) bool {
+		return !serving[n.Name] && facts.Matches(p.NodeSelector, n.Labels) && len(facts.Repelling(n, p)) == 0
+	})
 }
 
 // whyWaiting looks for the reason in the order in which the scheduler's own words
@@ -136,7 +155,7 @@ func whyUnschedulable(p *facts.Pod) waiting {
 		w.message = "has no node to run on: none has enough room"
 		w.remedy = "Free what the scheduler's message names as insufficient, or add a node."
 	case strings.Contains(m, "anti-affinity"):
-		w.message = "has no node to run on: its replicas refuse to share a node"
+		w.message = refuseToShare
 		w.remedy = "Lower the number of replicas to that of the nodes, add a node, or make the anti-affinity preferred instead of required."
 	case strings.Contains(m, "affinity"):
 		w.message = "has no node to run on: none fulfils its node affinity"

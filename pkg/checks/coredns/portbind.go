@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -20,7 +21,7 @@ var PortBind = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#set-capabilities-for-a-container",
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs},
-	MayUse:   []*facts.Source{facts.SystemDeployments},
+	MayUse:   []*facts.Source{facts.SystemDeployments, facts.SystemEvents, facts.Nodes},
 	Parts:    failingLogs,
 	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --previous",
@@ -33,6 +34,8 @@ var PortBind = &checks.Check{
 ` + "`enable_unprivileged_ports`" + `). CoreDNS's image runs without root since 1.11. It comes about by a hardened
 securityContext that drops ALL and adds nothing back, by a policy that rewrites pods, or by a move to a runtime without that
 setting. Cure: ` + "`capabilities: {add: [NET_BIND_SERVICE], drop: [ALL]}`" + `, which is what kubeadm writes.
+The sysctl in the pod's securityContext does it as well, on kernels from 4.11 on: on older ones, such as that of CentOS 7, no
+pod with it starts at all ("open /proc/sys/net/ipv4/ip_unprivileged_port_start: no such file or directory").
 
 **address already in use**: another process has the port. On the host's network that is systemd-resolved, dnsmasq or another
 DNS server of the node; in a pod of its own, another container of the same pod, or two plugins of the Corefile that were
@@ -58,7 +61,64 @@ func findPortBind(s *facts.Snapshot) []checks.Finding {
 			}
 		}
 	}
+	for _, v := range fleet.servers {
+		if e := noSysctl(s, v.pod); e != nil {
+			out = told(out, fleet.sysctlMissing(s, v, e))
+		}
+	}
 	return fleet.grade(out)
+}
+
+// portSysctl is the setting that lets every user open low ports; Linux has it since 4.11.
+const portSysctl = "net.ipv4.ip_unprivileged_port_start"
+
+// noSysctl returns the event by which a pod does not start because its node's kernel does
+// not have that setting, or nil.
+func noSysctl(s *facts.Snapshot, p *facts.Pod) *facts.Event {
+	if p.Phase != corev1.PodPending || p.Node == "" || p.Deleting {
+		return nil
+	}
+	e := s.LastWarning(p.Ref())
+	if e == nil || e.Reason != "FailedCreatePodSandBox" || s.Taken.Sub(e.Seen.Time()) > lately ||
+		!strings.Contains(e.Message, "/proc/sys/"+strings.ReplaceAll(portSysctl, ".", "/")+": no such file") {
+		return nil
+	}
+	return e
+}
+
+// lately is how old an event may be that tells of a pod that still does not start: the
+// kubelet tries again every few seconds.
+const lately = 10 * time.Minute
+
+func (f *fleet) sysctlMissing(s *facts.Snapshot, v server, e *facts.Event) checks.Finding {
+	out := checks.Finding{
+		Subject: owner(v.pod), Places: []facts.Ref{v.pod.Ref()},
+		Message:  "does not start: it asks for the sysctl " + portSysctl + ", which the kernel of its node does not have",
+		Evidence: []checks.Evidence{checks.Quote(v.pod.Ref().String()+", event "+e.Reason, e.Message)},
+		Remedy: "Take the sysctl out of the pods' securityContext and give the CoreDNS container the capability NET_BIND_SERVICE instead " +
+			"(capabilities: {add: [NET_BIND_SERVICE], drop: [ALL]}), or run CoreDNS on nodes with a kernel from 4.11 on.",
+	}
+	if n := s.Node(v.pod.Node); n != nil {
+		out.Evidence = append(out.Evidence, checks.Quote(facts.NodeRef(n.Name).String(), "kernelVersion: "+n.Status.NodeInfo.KernelVersion))
+	}
+	if spec := f.template(v.pod); spec != nil {
+		out.Evidence = append(out.Evidence, f.sysctls(v, spec)...)
+	}
+	return out
+}
+
+// sysctls quotes what the Deployment sets of that setting.
+func (f *fleet) sysctls(v server, spec *corev1.PodSpec) []checks.Evidence {
+	var out []checks.Evidence
+	if spec.SecurityContext == nil {
+		return nil
+	}
+	for _, sysctl := range spec.SecurityContext.Sysctls {
+		if sysctl.Name == portSysctl {
+			out = append(out, checks.Quote(owner(v.pod).String(), "securityContext.sysctls: "+sysctl.Name+"="+sysctl.Value))
+		}
+	}
+	return out
 }
 
 func (f *fleet) unbound(v server, line said, port, why string) checks.Finding {
@@ -96,13 +156,7 @@ func (f *fleet) rights(v server) (evidence []checks.Evidence, lacks bool) {
 		lacks = names(c.Drop, "ALL", "NET_BIND_SERVICE") && !names(c.Add, "ALL", "NET_BIND_SERVICE")
 		evidence = append(evidence, checks.Quote(from, fmt.Sprintf("securityContext.capabilities: add %v, drop %v", c.Add, c.Drop)))
 	}
-	if pod.SecurityContext != nil {
-		for _, sysctl := range pod.SecurityContext.Sysctls {
-			if sysctl.Name == "net.ipv4.ip_unprivileged_port_start" {
-				evidence = append(evidence, checks.Quote(owner(v.pod).String(), "securityContext.sysctls: "+sysctl.Name+"="+sysctl.Value))
-			}
-		}
-	}
+	evidence = append(evidence, f.sysctls(v, pod)...)
 	return evidence, lacks
 }
 

@@ -20,7 +20,7 @@ var RBAC = &checks.Check{
 	MayUse: []*facts.Source{facts.SystemServiceAccounts, facts.ClusterRoles, facts.ClusterRoleBindings, facts.PodLogs,
 		facts.ConfigMaps, facts.SystemDeployments},
 	Parts:    rbacParts,
-	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, DeploymentMissing},
+	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, DeploymentMissing, ServfailRate},
 	ByHand: []string{"kubectl auth can-i list endpointslices.discovery.k8s.io -A --as=system:serviceaccount:kube-system:coredns",
 		"kubectl auth can-i watch services -A --as=system:serviceaccount:kube-system:coredns",
 		"kubectl get clusterrole system:coredns -o yaml", "kubectl get clusterrolebinding system:coredns -o yaml"},
@@ -118,7 +118,7 @@ func judge(s *facts.Snapshot, a *account) (checks.Finding, bool) {
 		f.Remedy = "Make the ServiceAccount again, then restart CoreDNS: kubectl -n " + a.Namespace + " create serviceaccount " + a.Name
 		return f, true
 	}
-	if inForce(s) {
+	if rolesKnown(s) && (inForce(s) || len(quotes) > 0) {
 		lacking := lacking(s, a)
 		if len(lacking) == 0 {
 			return f, false

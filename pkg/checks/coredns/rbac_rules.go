@@ -37,13 +37,18 @@ func forbiddenTold(s *facts.Snapshot, a *account) []checks.Evidence {
 	return out
 }
 
-// inForce tells whether RBAC is known and decides in this cluster: the API server makes
-// its own roles only then (k8s.io/kubernetes pkg/registry/rbac/rest/storage_rbac.go).
+// rolesKnown tells whether all roles for the whole cluster were read.
+func rolesKnown(s *facts.Snapshot) bool {
+	return s.Missing(facts.ClusterRoles) == "" && s.Missing(facts.ClusterRoleBindings) == ""
+}
+
+// inForce tells whether RBAC decides in this cluster: the API server makes its own roles
+// only then (k8s.io/kubernetes pkg/registry/rbac/rest/storage_rbac.go). A refusal in the log
+// says as much.
 func inForce(s *facts.Snapshot) bool {
-	return s.Missing(facts.ClusterRoles) == "" && s.Missing(facts.ClusterRoleBindings) == "" &&
-		slices.ContainsFunc(s.ClusterRoles, func(r *rbacv1.ClusterRole) bool {
-			return r.Labels["kubernetes.io/bootstrapping"] == "rbac-defaults"
-		})
+	return slices.ContainsFunc(s.ClusterRoles, func(r *rbacv1.ClusterRole) bool {
+		return r.Labels["kubernetes.io/bootstrapping"] == "rbac-defaults"
+	})
 }
 
 // right is something that CoreDNS lists and watches; any of its resources will do.

@@ -61,8 +61,6 @@ func findNotSpread(s *facts.Snapshot) []checks.Finding {
 // roomElsewhere tells whether another node would take the pod.
 func roomElsewhere(s *facts.Snapshot, p *facts.Pod) bool {
 	return slices.ContainsFunc(s.LinuxNodes(), func(n *corev1.Node) bool {
-		c := facts.NodeReady(n)
-		return n.Name != p.Node && c != nil && c.Status == corev1.ConditionTrue && !n.Spec.Unschedulable &&
-			len(facts.Repelling(n, p)) == 0 && facts.Matches(p.NodeSelector, n.Labels)
+		return n.Name != p.Node && takes(n, p)
 	})
 }

@@ -19,7 +19,7 @@ var UpstreamFailing = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs},
 	MayUse:   []*facts.Source{facts.Proxy},
 	Parts:    runningLogs,
-	Explains: []*checks.Check{MaxConcurrent},
+	Explains: []*checks.Check{MaxConcurrent, ServfailRate, Latency},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --tail=500 | grep plugin/errors",
 		"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup example.com UPSTREAM"},
 	Run: findUpstreamFailing,

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -14,12 +16,12 @@ import (
 // UpstreamSelf finds Corefiles that forward to an address of CoreDNS itself.
 var UpstreamSelf = &checks.Check{
 	ID:       "coredns-upstream-self",
-	Title:    "The Corefile forwards to no address of CoreDNS itself",
+	Title:    "CoreDNS forwards to no address of its own",
 	Severity: checks.Error,
 	URL:      "https://coredns.io/plugins/forward/",
 	Needs:    []*facts.Source{facts.SystemPods, facts.ConfigMaps, facts.SystemServices},
-	MayUse:   []*facts.Source{facts.Configz},
-	Explains: []*checks.Check{Loop, UpstreamFailing, MaxConcurrent},
+	MayUse:   []*facts.Source{facts.Configz, facts.PodLogs},
+	Explains: []*checks.Check{Loop, UpstreamFailing, MaxConcurrent, ServfailRate, Latency},
 	ByHand:   []string{"kubectl -n kube-system get configmap coredns -o yaml", "kubectl -n kube-system get service kube-dns"},
 	Run:      findUpstreamSelf,
 	Doc: `What CoreDNS does not know itself it forwards. Where the target is the DNS Service's own address, one of its pods
@@ -29,7 +31,12 @@ What is seen of it differs. A loopback address is found by the plugin **loop** a
 Service's address it is often not found: at its start CoreDNS is no endpoint yet, the question is refused and the plugin
 takes that for an answer. Then the pods are Ready, names of the cluster resolve, and all others die with SERVFAIL.
 
-Cure: write real DNS servers in its place. ` + "`kubectl netdoctor fix coredns-upstream-self --upstream IP`" + ` does so.`,
+With ` + "`forward . /etc/resolv.conf`" + ` the address can stand in the node's resolv.conf as well, where an installer put it so that
+the node itself resolves Services (kubespray with ` + "`resolvconf_mode: host_resolvconf`" + `). That shows in the log alone: questions to the
+Service's own address time out or are refused.
+
+Cure: write real DNS servers in its place. Where it comes from the node, let ` + "`resolvConf`" + ` of the kubelets name a file without it,
+or let the Corefile forward to addresses. ` + "`kubectl netdoctor fix coredns-upstream-self --upstream IP`" + ` does so.`,
 }
 
 func findUpstreamSelf(s *facts.Snapshot) []checks.Finding {
@@ -45,10 +52,46 @@ func findUpstreamSelf(s *facts.Snapshot) []checks.Finding {
 		}
 		if f, found := leadsBack(s, v.pod, configRef(cm), text); found {
 			out = append(out, f)
+		} else if f, found := v.givenItself(s, text); found {
+			out = told(out, f)
 		}
 	}
 	return out
 }
+
+// givenItself finds a server whose node gives it its own Service as nameserver: it says
+// that questions to that address were forwarded in vain. Pods that are meant to ask the
+// cluster's DNS (dnsPolicy) are another check's.
+func (v server) givenItself(s *facts.Snapshot, text string) (f checks.Finding, found bool) {
+	line := forwardsOwn(text)
+	if line == "" || v.pod.DNSPolicy != corev1.DNSDefault && !v.pod.HostNetwork {
+		return f, false
+	}
+	own := OwnAddresses(s, v.pod)
+	for _, w := range v.sinceInForce(s) {
+		m := failedLine.FindStringSubmatch(w.text)
+		if m == nil {
+			continue
+		}
+		to, err := netip.ParseAddrPort(m[3])
+		who := own[to.Addr().Unmap()]
+		if err != nil || to.Port() != dnsPort || who == "" {
+			continue
+		}
+		cm, _ := configOf(s, v.pod)
+		return checks.Finding{
+			Subject: owner(v.pod), Places: []facts.Ref{v.pod.Ref()},
+			Message: "asks itself: the nameservers that it gets from its node include an address of its own",
+			Evidence: []checks.Evidence{v.quote(w), checks.Quote(who, "its address is "+to.Addr().String()), checks.Quote(configRef(cm).String()+", Corefile", line),
+				checks.Quote(v.pod.Ref().String()+", spec.dnsPolicy", string(v.pod.DNSPolicy))},
+			Remedy: fmt.Sprintf("Let resolvConf of the kubelets name a file without %s, restart them and delete the CoreDNS pods, or let the Corefile forward to DNS servers outside the cluster in place of /etc/resolv.conf.", to.Addr()),
+		}, true
+	}
+	return f, false
+}
+
+// dnsPort is where DNS servers listen.
+const dnsPort = 53
 
 // leadsBack returns what is wrong with the Corefile that a pod runs with.
 func leadsBack(s *facts.Snapshot, p *facts.Pod, configMap facts.Ref, text string) (f checks.Finding, found bool) {

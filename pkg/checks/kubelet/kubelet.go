@@ -9,7 +9,8 @@ import (
 
 // Checks lists the package's checks.
 func Checks() []*checks.Check {
-	return []*checks.Check{ResolvConfMissing, ResolvConfLoopback, ClusterDNSMismatch, ClusterDNSEmpty, ClusterDomainMismatch, DNSLimits}
+	return []*checks.Check{ResolvConfMissing, ResolvConfLoopback, ClusterDNSMismatch, ClusterDNSEmpty, ClusterDomainMismatch, DNSLimits,
+		DNSSkew, VersionSkew, DefaultPods}
 }
 
 // configzParts names the live configuration of every kubelet as a part that must be

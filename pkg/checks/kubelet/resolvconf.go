@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,10 +29,11 @@ var ResolvConfLoopback = &checks.Check{
 	Title:    "The nameservers that kubelets hand to pods are no loopback addresses",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/#known-issues",
-	Needs:    []*facts.Source{facts.Files, facts.Configz, facts.Nodes, facts.Pods},
-	MayUse:   []*facts.Source{facts.ConfigMaps},
+	Needs:    []*facts.Source{facts.Configz, facts.Nodes, facts.Pods},
+	MayUse:   []*facts.Source{facts.Files, facts.ConfigMaps},
 	Parts:    resolvConfParts,
-	Explains: []*checks.Check{coredns.Loop},
+	When:     filesToRead,
+	Explains: []*checks.Check{coredns.Loop, coredns.OOM, DefaultPods},
 	ByHand: []string{`kubectl get --raw "/api/v1/nodes/NODE/proxy/configz"`,
 		"cat /etc/resolv.conf /run/systemd/resolve/resolv.conf # on the node",
 		`kubectl run d --rm -it --restart=Never --image=busybox:1.36 --overrides='{"spec":{"nodeName":"NODE","dnsPolicy":"Default"}}' -- cat /etc/resolv.conf`},
@@ -39,8 +41,9 @@ var ResolvConfLoopback = &checks.Check{
 	Doc: `Pods with ` + "`dnsPolicy: Default`" + `, CoreDNS above all, get the nameservers of a file of their node: the one that
 ` + "`resolvConf`" + ` in the kubelet's configuration names, /etc/resolv.conf by default. The kubelet copies them unchanged. Where the
 file names 127.0.0.53 (systemd-resolved), 127.0.0.1 (dnsmasq) or 127.0.0.11 (Docker), the pod asks itself: CoreDNS forwards
-its questions to itself, notices it and exits (see **coredns-loop**). If other servers stand beside the loopback address, a part
-of the questions is lost. An empty ` + "`resolvConf`" + ` does the same: the kubelet then writes 127.0.0.1.
+its questions to itself, notices it and exits (see **coredns-loop**), or does not notice it and runs out of memory. If other servers
+stand beside the loopback address, a part of the questions is lost. An empty ` + "`resolvConf`" + ` does the same: the kubelet then
+writes 127.0.0.1. That alone is seen without --depth host.
 
 kubeadm sets ` + "`resolvConf: /run/systemd/resolve/resolv.conf`" + ` on nodes where systemd-resolved runs while it joins them; a node
 whose resolver was changed later, or a kubelet that was configured otherwise, misses it.
@@ -52,9 +55,22 @@ real servers into /etc/resolv.conf. (3) Let CoreDNS forward to addresses instead
 ` + "`dnsPolicy: Default`" + ` stay broken.`,
 }
 
+// filesToRead says why nothing can be told here, or "": kubelets read files of their nodes, and
+// only one that reads none is known without them.
+func filesToRead(s *facts.Snapshot) string {
+	none := func(n *corev1.Node) bool { return s.Configz[n.Name] != nil && resolvConf(s, n.Name) == "" }
+	if s.Depth >= facts.Host || slices.ContainsFunc(s.LinuxNodes(), none) {
+		return ""
+	}
+	return "looks only at --depth host"
+}
+
 // resolvConfParts names the configuration of each kubelet and the file that it reads.
 func resolvConfParts(s *facts.Snapshot) []checks.Part {
 	out := configzParts(s)
+	if s.Depth < facts.Host {
+		return out
+	}
 	for _, n := range s.LinuxNodes() {
 		file := resolvConf(s, n.Name)
 		if _, found := s.Files[n.Name][file]; found || file == "" {
