@@ -21,7 +21,7 @@ type Node struct {
 // symptoms below it. A finding explains another only where its check says so and the
 // other's subject, or one of its places, is or stands on its subject or one of its
 // places. Findings that tell the same in the same words about several objects are one
-// node.
+// node, and none is less grave than what it explains.
 func Roots(s *facts.Snapshot, results []checks.Result) []*Node {
 	nodes := collect(results)
 	explained := link(s, nodes)
@@ -32,11 +32,23 @@ func Roots(s *facts.Snapshot, results []checks.Result) []*Node {
 		}
 	}
 	roots = merge(roots)
+	for _, n := range roots {
+		n.raise()
+	}
 	slices.SortStableFunc(roots, func(a, b *Node) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(weight(s, b), weight(s, a)),
 			cmp.Compare(a.Check.ID, b.Check.ID), a.Subject.Compare(b.Subject))
 	})
 	return roots
+}
+
+// raise makes a finding as grave as the gravest that it explains: what brings about an
+// outage is not less than that.
+func (n *Node) raise() {
+	for _, symptom := range n.Symptoms {
+		symptom.raise()
+		n.Severity = max(n.Severity, symptom.Severity)
+	}
 }
 
 func collect(results []checks.Result) []*Node {

@@ -34,7 +34,7 @@ func TestRoots(t *testing.T) {
 			results: []checks.Result{result(nameless, dns), result(empty, dnsService), result(unready, dnsPod), result(looping, dnsPod)},
 			want: `
 			error dns-loops Pod/kube-system/dns-1 is not Ready
-			  warning pod-unready Pod/kube-system/dns-1 is not Ready
+			  error pod-unready Pod/kube-system/dns-1 is not Ready
 			    error service-empty Service/kube-system/kube-dns has no endpoints
 			      error names-fail ClusterDNS/cluster-dns is down
 			`},
@@ -67,7 +67,7 @@ func TestRoots(t *testing.T) {
 		{name: "symptoms stand in the order in which the check names them",
 			results: []checks.Result{result(empty, about("Service/web/bare", "has no endpoints")), result(cordoned, about("Node/elm", "is cordoned")),
 				result(unready, about("Pod/trial/front-1", "is not Ready"))}, want: `
-			info node-cordoned Node/elm is cordoned
+			error node-cordoned Node/elm is cordoned
 			  warning pod-unready Pod/trial/front-1 is not Ready
 			  error service-empty Service/web/bare has no endpoints
 			`},

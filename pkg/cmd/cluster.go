@@ -138,7 +138,7 @@ func sourcesFor(list []*checks.Check, all bool) []*facts.Source {
 			need[src] = true
 		}
 	}
-	if need[facts.PodLogs] || need[facts.Proxy] || need[facts.ConfigMaps] {
+	if need[facts.PodLogs] || need[facts.Proxy] || need[facts.Metrics] || need[facts.ConfigMaps] {
 		need[facts.SystemPods] = true
 	}
 	if need[facts.Configz] {

@@ -11,8 +11,9 @@ import (
 // dnsPort is where clients ask; a Service may send it on to another one.
 const dnsPort = 53
 
-// nodeCacheImage is part of the image of NodeLocal DNSCache.
-const nodeCacheImage = "k8s-dns-node-cache"
+// nodeCacheImage is part of the image of NodeLocal DNSCache: upstream's
+// k8s-dns-node-cache, RKE2's hardened-dns-node-cache.
+const nodeCacheImage = "dns-node-cache"
 
 // ServesDNS tells whether a Service listens where clients ask for names. One whose
 // address a kubelet names by mistake does not.
@@ -29,7 +30,7 @@ func (s *Snapshot) DNSElsewhere() string {
 	cloud := len(s.DNSPods()) == 0 && slices.ContainsFunc(s.Nodes, func(n *corev1.Node) bool {
 		return n.Labels["cloud.google.com/gke-nodepool"] != ""
 	})
-	if why := s.DNSOutside(); why != "" && (cloud || !s.nodeCache()) {
+	if why := s.DNSOutside(); why != "" && (cloud || len(s.NodeCaches()) == 0) {
 		return why
 	}
 	if cloud && len(s.Configz) == 0 {
@@ -38,10 +39,15 @@ func (s *Snapshot) DNSElsewhere() string {
 	return ""
 }
 
-func (s *Snapshot) nodeCache() bool {
-	return slices.ContainsFunc(s.Pods, func(p *Pod) bool {
-		return p.HostNetwork && slices.ContainsFunc(p.Containers, func(c Container) bool { return strings.Contains(c.Image, nodeCacheImage) })
-	})
+// NodeCaches returns the pods of NodeLocal DNSCache. It reads Pods.
+func (s *Snapshot) NodeCaches() []*Pod {
+	var out []*Pod
+	for _, p := range s.Pods {
+		if p.HostNetwork && slices.ContainsFunc(p.Containers, func(c Container) bool { return strings.Contains(c.Image, nodeCacheImage) }) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // DNSListeners returns a function that tells whether something other than a Service

@@ -3,6 +3,7 @@ package facts
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -14,6 +15,17 @@ func NodeReady(n *corev1.Node) *corev1.NodeCondition {
 		return nil
 	}
 	return &n.Status.Conditions[i]
+}
+
+// joining is how long a node may take until it is Ready for the first time: the images of
+// its network plugin are pulled meanwhile.
+const joining = 3 * time.Minute
+
+// Joining tells whether a node was made just now and has not been Ready yet.
+func (s *Snapshot) Joining(n *corev1.Node) bool {
+	const slack = 10 * time.Second // between the node and its first condition
+	made, c := n.CreationTimestamp.Time, NodeReady(n)
+	return s.Taken.Sub(made) < joining && (c == nil || c.Status != corev1.ConditionTrue && c.LastTransitionTime.Sub(made) < slack)
 }
 
 // Windows tells whether a node runs Windows, to which no Linux fact applies.

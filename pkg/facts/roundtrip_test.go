@@ -229,3 +229,17 @@ func TestGapWithoutReason(t *testing.T) {
 		t.Error("the pod's log counts as read")
 	}
 }
+
+// A bundle can be read again whatever times the API takes.
+func TestRecordOddTimes(t *testing.T) {
+	for _, text := range []string{"9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59"} {
+		var at metav1.Time
+		if err := at.UnmarshalJSON([]byte(`"` + text + `"`)); err != nil {
+			t.Fatal(err)
+		}
+		_, bundle := files(t, map[*Source][]runtime.Object{Events: {&corev1.Event{ObjectMeta: named("a", "e"), LastTimestamp: at, Message: "m"}}})
+		if _, err := LoadFiles(bundle); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

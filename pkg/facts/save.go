@@ -50,6 +50,7 @@ func (r *Recorder) Record(src *Source, obj runtime.Object) error {
 	if err != nil {
 		return fmt.Errorf("recording %s %s: %w", src.Kind, meta.GetName(), err)
 	}
+	data = readable(data)
 	name := src.Name + ".json"
 	if src.Namespaced {
 		name = meta.GetNamespace() + "/" + name
@@ -61,6 +62,13 @@ func (r *Recorder) Record(src *Source, obj runtime.Object) error {
 		r.lists[name] = new(packed)
 	}
 	return r.append(r.lists[name], data)
+}
+
+// readable brings times back into the years that can be read again: the API takes
+// 9999-12-31T23:59:59-23:59, which is the year 10000 in UTC, as in which it is written.
+func readable(data []byte) []byte {
+	data = bytes.ReplaceAll(data, []byte(`"10000-01-01T`), []byte(`"9999-12-31T`))
+	return bytes.ReplaceAll(data, []byte(`"-0001-12-31T`), []byte(`"0000-01-01T`))
 }
 
 // Merge takes over what another recorder holds, which is then spent. Either may be nil.

@@ -47,7 +47,7 @@ func planCorefileForward(s *facts.Snapshot, f checks.Finding, params Params) (Pl
 	if err != nil {
 		return Plan{}, err
 	}
-	rewrite := corefile.Rewrite{To: servers, Self: true, KeepFile: f.Check == coredns.UpstreamSelf}
+	rewrite := corefile.Rewrite{To: servers, Self: true, KeepFile: f.Check == coredns.UpstreamSelf && f.Subject.Kind == facts.ConfigMaps.Kind}
 	for _, p := range podsOf(s, f) {
 		rewrite.Own = slices.AppendSeq(rewrite.Own, maps.Keys(coredns.OwnAddresses(s, p)))
 	}

@@ -60,10 +60,10 @@ func Agents(s *facts.Snapshot) []*facts.Pod {
 	return out
 }
 
-// Stack returns the pods that make up the network, in order, each once: of cluster DNS, of
-// kube-proxy, and the agents. It reads Pods alone.
+// Stack returns the pods that make up the network, in order, each once: of cluster DNS and
+// its caches on the nodes, of kube-proxy, and the agents. It reads Pods alone.
 func Stack(s *facts.Snapshot) []*facts.Pod {
-	all := slices.Concat(s.DNSPods(), s.KubeProxyPods(), Agents(s))
+	all := slices.Concat(s.DNSPods(), s.NodeCaches(), s.KubeProxyPods(), Agents(s))
 	slices.SortFunc(all, func(a, b *facts.Pod) int { return a.Ref().Compare(b.Ref()) })
 	return slices.Compact(all)
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/fatih/color"
 
@@ -43,6 +44,10 @@ type quotation struct {
 	places []string // all of them, the first that of Evidence
 }
 
+// stamp is when a line of a log was written, and by which thread, in klog's form and in
+// RFC 3339.
+var stamp = regexp.MustCompile(`^(?:[IWEF]\d{4} [\d:.]+ +\d+ |\d{4}-\d\d-\d\dT[\d:.]+\S* )`)
+
 // folded tells once what was found in the same words at many places, as on the nodes
 // that have one fault in common.
 func folded(list []checks.Evidence) []quotation {
@@ -53,9 +58,10 @@ func folded(list []checks.Evidence) []quotation {
 			continue
 		}
 		told[e] = true
-		i, known := at[e.Text]
+		words := stamp.ReplaceAllString(e.Text, "")
+		i, known := at[words]
 		if !known {
-			at[e.Text] = len(out)
+			at[words] = len(out)
 			out = append(out, quotation{Evidence: e, places: []string{e.From}})
 			continue
 		}

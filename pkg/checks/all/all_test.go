@@ -64,23 +64,6 @@ func TestLayerNames(t *testing.T) {
 	}
 }
 
-// Where several findings explain one symptom, the first layer takes it.
-func TestCausesStandBeforeSymptoms(t *testing.T) {
-	place := map[*checks.Check]int{}
-	for i, l := range all.Layers() {
-		for _, c := range l.Checks {
-			place[c] = i
-		}
-	}
-	for _, c := range all.Checks() {
-		for _, e := range c.Explains {
-			if place[e] < place[c] {
-				t.Errorf("%s explains %s, whose layer stands before its own", c.ID, e.ID)
-			}
-		}
-	}
-}
-
 func TestChecksFollowLayers(t *testing.T) {
 	var want []*checks.Check
 	for _, l := range all.Layers() {

@@ -28,13 +28,15 @@ connections over pods of several programs, and those that reach the wrong one ar
 goes, all pods are Ready, and the Service has endpoints.
 
 **How it comes about**: a chart labels all its parts alike, database included, and the Service's selector names only what they have in common
-(nextcloud/helm#144, crossplane-contrib/crossview#136).
+(crossplane-contrib/crossview#136), or leaves out the release (nextcloud/helm#144).
 
-Several workloads behind one Service may be meant: a canary, blue and green. It is told only where the pods of one workload declare the
-port that the Service sends to and the Ready pods of another, with other images, declare ports and not this one. A port need not be declared, so
-it is a warning. A port that the Service gives by name is told by service-targetport-mismatch.
+Several workloads behind one Service may be meant: a canary, blue and green. It is told where a Service carries its release in the label
+app.kubernetes.io/instance and takes in pods of that and of another one, as with two releases of a chart in one namespace. Else it is told
+only where the pods of one workload declare the port that the Service sends to and the Ready pods of another, with other images, declare
+ports and not this one. A port need not be declared, so it is a warning. A port that the Service gives by name is told by
+service-targetport-mismatch.
 
-**Cure**: add a label to the selector that only the right pods have, such as app.kubernetes.io/component.`,
+**Cure**: add a label to the selector that only the right pods have, such as app.kubernetes.io/component or app.kubernetes.io/instance.`,
 }
 
 func findDuplicate(s *facts.Snapshot) []checks.Finding {
@@ -47,10 +49,14 @@ func findDuplicate(s *facts.Snapshot) []checks.Finding {
 		if len(parties) < 2 {
 			continue
 		}
+		before := len(out)
 		for _, port := range svc.Spec.Ports {
 			if f := intruders(svc, port, parties); f != nil {
 				out = append(out, *f)
 			}
+		}
+		if f := otherReleases(svc, parties); f != nil && len(out) == before {
+			out = append(out, *f)
 		}
 	}
 	return out
@@ -103,6 +109,39 @@ func intruders(svc *corev1.Service, port corev1.ServicePort, parties []*facts.Po
 		Message:  fmt.Sprintf("sends a share of port %s to pods of %s, which do not declare port %d; those of %s %s do", portText(port), strings.Join(wrong, ", "), number, parties[i].Owner.Kind, parties[i].Owner.Name),
 		Evidence: evidence,
 		Remedy:   fmt.Sprintf("Add a label to the selector that only the pods of %s %s have.", parties[i].Owner.Kind, parties[i].Owner.Name),
+	}
+}
+
+// instance is the label by which charts tell their releases apart.
+const instance = "app.kubernetes.io/instance"
+
+// otherReleases finds pods of another release of the chart behind a Service that names its
+// own, and has pods of that.
+func otherReleases(svc *corev1.Service, parties []*facts.Pod) *checks.Finding {
+	own := svc.Labels[instance]
+	if own == "" || !slices.ContainsFunc(parties, func(p *facts.Pod) bool { return p.Labels[instance] == own }) {
+		return nil // the label may be another tool's
+	}
+	var wrong []string
+	evidence := []checks.Evidence{
+		checks.Quote(facts.ServiceRef(svc).String()+", selector", labelText(svc.Spec.Selector)),
+		checks.Quote(facts.ServiceRef(svc).String()+", label "+instance, own),
+	}
+	for _, p := range parties {
+		if release := p.Labels[instance]; release != "" && release != own {
+			wrong = append(wrong, p.Owner.Kind+" "+p.Owner.Name)
+			evidence = append(evidence, checks.Quote(p.Ref().String()+", label "+instance, release))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &checks.Finding{
+		Subject:  facts.ServiceRef(svc),
+		Message:  "sends a share of its connections to another release: its selector takes in the pods of " + strings.Join(wrong, ", "),
+		Evidence: evidence,
+		Remedy: fmt.Sprintf("Add the release to the selector, or take a version of the chart that does: kubectl -n %s patch service %s -p '{\"spec\":{\"selector\":{\"%s\":\"%s\"}}}'",
+			svc.Namespace, svc.Name, instance, own),
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/cni"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
@@ -33,7 +35,7 @@ var KubernetesBroken = &checks.Check{
 	MayUse:   []*facts.Source{facts.SystemPods, facts.PodLogs},
 	Parts:    lostParts,
 	When:     defaultUnread,
-	Explains: []*checks.Check{symptom.PodNotReady},
+	Explains: []*checks.Check{coredns.APIUnreachable, cni.AgentUnhealthy, symptom.PodNotReady},
 	ByHand: []string{"kubectl -n default get service kubernetes -o yaml",
 		"kubectl -n default get endpointslices -l kubernetes.io/service-name=kubernetes",
 		"kubectl run api --rm -it --restart=Never --image=busybox:1.36 -- wget -qO- -T 4 --no-check-certificate https://kubernetes.default/livez"},

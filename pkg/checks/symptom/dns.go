@@ -21,7 +21,7 @@ var DNSDown = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
 	Needs:    []*facts.Source{facts.SystemServices, facts.SystemEndpointSlices},
 	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes},
-	When:     (*facts.Snapshot).DNSElsewhere,
+	When:     dnsOutside,
 	ByHand:   []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default"},
 	Run:      findDNSDown,
 	Doc: `No pod of the cluster, or of a node, can resolve a name: the address that the kubelet writes into the
@@ -29,6 +29,16 @@ pods' resolv.conf belongs to no DNS Service, or nothing ready stands behind that
 is down"); the cause is always something else, and is named above it.
 
 It is inferred from the objects of the API alone. A probe (--depth probe) would send real queries.`,
+}
+
+// dnsOutside says why no Service of this cluster need answer, or "". EKS Auto Mode serves DNS on
+// its nodes, at the Service's address, while nobody installed a server besides.
+func dnsOutside(s *facts.Snapshot) string {
+	auto := func(n *corev1.Node) bool { return n.Labels["eks.amazonaws.com/compute-type"] == "auto" }
+	if len(s.DNSServices())+len(s.DNSPods()) == 0 && slices.ContainsFunc(s.Nodes, auto) {
+		return "the nodes of EKS Auto Mode serve DNS themselves"
+	}
+	return s.DNSElsewhere()
 }
 
 func findDNSDown(s *facts.Snapshot) []checks.Finding {

@@ -37,12 +37,16 @@ func findNodesNotReady(s *facts.Snapshot) []checks.Finding {
 		if c == nil || c.Status == corev1.ConditionTrue || s.Taken.Sub(c.LastTransitionTime.Time) < grace {
 			continue
 		}
-		out = append(out, checks.Finding{
+		f := checks.Finding{
 			Subject:  facts.NodeRef(n.Name),
 			Message:  fmt.Sprintf("is not Ready (%s)", c.Reason),
 			Evidence: []checks.Evidence{checks.Quote("Node "+n.Name+", condition Ready", c.Message)},
 			Remedy:   "Read the condition's message, then the kubelet's log on the node: journalctl -u kubelet.",
-		})
+		}
+		if s.Joining(n) {
+			f.Severity = checks.Info // it may become Ready any moment
+		}
+		out = append(out, f)
 	}
 	return out
 }

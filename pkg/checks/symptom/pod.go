@@ -32,18 +32,30 @@ its last words in ` + "`kubectl logs --previous`" + `.`,
 
 func findPodsNotReady(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
-	for _, p := range plugins.Stack(s) {
+	stack := plugins.Stack(s)
+	for _, p := range stack {
 		if p.Ready || p.Deleting || young(s, p) {
 			continue
 		}
-		out = append(out, checks.Finding{
+		f := checks.Finding{
 			Subject:  p.Ref(),
 			Message:  fmt.Sprintf("is not Ready (%s)", p.Trouble()),
 			Evidence: podEvidence(s, p),
 			Remedy:   "Describe the pod and read its previous log.",
-		})
+		}
+		if spare(p, stack) {
+			f.Severity = checks.Info
+		}
+		out = append(out, f)
 	}
 	return out
+}
+
+// spare tells whether a pod has no node, and others of its Deployment serve: it takes nothing
+// from anybody, and whether it is missed is for others to say.
+func spare(p *facts.Pod, stack []*facts.Pod) bool {
+	return p.Node == "" && p.Owner.Kind == "Deployment" &&
+		slices.ContainsFunc(stack, func(other *facts.Pod) bool { return other.Owner == p.Owner && other.Ready && !other.Deleting })
 }
 
 // young tells whether a pod is still within its grace: just made, and nothing in it

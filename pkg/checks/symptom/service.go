@@ -63,11 +63,20 @@ func findServicesNoEndpoints(s *facts.Snapshot) []checks.Finding {
 		if exempt(svc) || s.Taken.Sub(svc.CreationTimestamp.Time) < patience || slices.Contains(dns, svc) {
 			continue
 		}
-		if ready, all := s.ReadyEndpoints(svc); ready == 0 && !s.Idle(svc) {
+		if ready, all := s.ReadyEndpoints(svc); ready == 0 && !s.Idle(svc) && !starting(s, svc) {
 			out = append(out, noEndpoints(svc, all))
 		}
 	}
 	return out
+}
+
+// starting tells whether a pod that the Service selects was made just now, as while a workload
+// of one replica is updated: it may be about to serve.
+func starting(s *facts.Snapshot, svc *corev1.Service) bool {
+	return slices.ContainsFunc(s.Selected(svc.Namespace, svc.Spec.Selector), func(p *facts.Pod) bool {
+		restarted := slices.ContainsFunc(p.Containers, func(c facts.Container) bool { return c.Restarts > 0 })
+		return p.Created != 0 && s.Taken.Sub(p.Created.Time()) < grace && !restarted
+	})
 }
 
 // exempt tells whether no ready endpoint is what the Service's owner may want.
