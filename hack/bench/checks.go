@@ -59,7 +59,9 @@ func generated(size scale.Size) (s *facts.Snapshot, held uint64, err error) {
 	b := facts.NewBuilder(now.Add(time.Hour), "v1.37.2", facts.API)
 	for i := range c.Len() {
 		obj := c.Object(i)
-		if !slices.ContainsFunc(facts.Sources(), func(src *facts.Source) bool { return src.Object() && src.Kind == obj.GetObjectKind().GroupVersionKind().Kind }) {
+		if !slices.ContainsFunc(facts.Sources(), func(src *facts.Source) bool {
+			return src.Object() && src.Kind == obj.GetObjectKind().GroupVersionKind().Kind
+		}) {
 			continue
 		}
 		if err := b.Add(obj); err != nil {

@@ -65,8 +65,12 @@ func (s *Snapshot) labelledDNS(svc *corev1.Service) bool {
 	if svc.Namespace == "openshift-dns" {
 		return svc.Labels["dns.operator.openshift.io/owning-dns"] != ""
 	}
-	return svc.Namespace == "kube-system" && svc.Labels[dnsLabel] == "kube-dns" &&
-		svc.Labels["kubernetes.io/name"] != "KubeDNSUpstream" && !strings.HasSuffix(svc.Name, "-upstream")
+	if svc.Namespace != "kube-system" || strings.HasSuffix(svc.Name, "-upstream") {
+		return false
+	}
+	// The chart of CoreDNS labels its Service k8s-app=coredns.
+	name := svc.Labels["kubernetes.io/name"]
+	return svc.Labels[dnsLabel] == "kube-dns" && name != "KubeDNSUpstream" || name == "CoreDNS" && svc.Labels["kubernetes.io/cluster-service"] == "true"
 }
 
 func (s *Snapshot) clusterDNS() map[string]bool {
@@ -85,7 +89,7 @@ func (s *Snapshot) DNSPods() []*Pod {
 	var out []*Pod
 	for _, ns := range s.systemNamespaces() {
 		for _, p := range s.PodsIn(ns) {
-			if !p.Finished() && slices.ContainsFunc(p.Containers, func(c Container) bool { return DNSImage(c.Image) }) {
+			if !p.Finished() && slices.ContainsFunc(p.Containers, p.RunsDNS) {
 				out = append(out, p)
 			}
 		}
@@ -96,6 +100,15 @@ func (s *Snapshot) DNSPods() []*Pod {
 // DNSImage tells whether an image is that of a cluster DNS server.
 func DNSImage(image string) bool {
 	return strings.Contains(image, "dns") && dnsImage.MatchString(image) // the first spares 150,000 pods the second
+}
+
+// openshiftDNS labels the pods of OpenShift's DNS operator, whose images are named by a
+// digest alone.
+const openshiftDNS = "dns.operator.openshift.io/daemonset-dns"
+
+// RunsDNS tells whether a container of the pod is a cluster DNS server.
+func (p *Pod) RunsDNS(c Container) bool {
+	return DNSImage(c.Image) || c.Name == "dns" && p.Labels[openshiftDNS] != ""
 }
 
 // DNSDeployments returns the Deployments that run the cluster's DNS server.

@@ -79,7 +79,7 @@ func (c *Container) dnsAddresses(p *Pod) []string {
 	switch {
 	case strings.Contains(c.Image, nodeCacheImage):
 		return append(localIPs(c.Command), p.IPs()...)
-	case DNSImage(c.Image):
+	case p.RunsDNS(*c):
 		return p.IPs()
 	}
 	return nil

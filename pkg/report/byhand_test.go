@@ -27,7 +27,7 @@ func TestByHand(t *testing.T) {
 			[]string{"kubectl -n shop get pod POD -o yaml", "kubectl get --raw /api/v1/namespaces/shop/pods/POD:9153/proxy/metrics", commands[2], "kubectl -n shop get endpointslices -l name=cart"},
 		},
 		"what a shell could run is not filled in": {facts.Ref{Kind: "Pod", Namespace: "a;b", Name: "$(reboot)"}, nil, commands},
-		"nor an option":                           {facts.Ref{Kind: "Pod", Namespace: "-A", Name: "--all"}, nil, commands},
+		"nor an option": {facts.Ref{Kind: "Pod", Namespace: "-A", Name: "--all"}, nil, commands},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := &cause.Node{Finding: checks.Finding{Check: &checks.Check{ByHand: commands}, Subject: tt.subject, Places: tt.places}}

@@ -33,7 +33,7 @@ func servers(s *facts.Snapshot) []server {
 	var out []server
 	for _, p := range s.DNSPods() {
 		for i := range p.Containers {
-			if facts.DNSImage(p.Containers[i].Image) {
+			if p.RunsDNS(p.Containers[i]) {
 				out = append(out, server{p, &p.Containers[i]})
 			}
 		}

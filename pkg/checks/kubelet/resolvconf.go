@@ -219,7 +219,7 @@ func forwardsToFile(s *facts.Snapshot) bool {
 
 func runsDNS(p *facts.Pod) bool {
 	for i := range p.Containers {
-		if facts.DNSImage(p.Containers[i].Image) {
+		if p.RunsDNS(p.Containers[i]) {
 			return true
 		}
 	}
