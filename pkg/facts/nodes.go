@@ -3,6 +3,7 @@ package facts
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -65,4 +66,29 @@ func (s *Snapshot) DNSOutside() string {
 		return ""
 	}
 	return "the kubelets hand out a link-local address: DNS is served on the nodes"
+}
+
+// PodRanges returns the pod ranges of a node, one for each family. What is no range is left
+// out: the API server does not take it.
+func PodRanges(n *corev1.Node) []netip.Prefix {
+	given := n.Spec.PodCIDRs
+	if len(given) == 0 && n.Spec.PodCIDR != "" {
+		given = []string{n.Spec.PodCIDR}
+	}
+	var out []netip.Prefix
+	for _, text := range given {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			out = append(out, p.Masked())
+		}
+	}
+	return out
+}
+
+// QuotePodRanges writes the pod ranges of a node as its field holds them.
+func QuotePodRanges(n *corev1.Node) string {
+	var texts []string
+	for _, p := range PodRanges(n) {
+		texts = append(texts, p.String())
+	}
+	return "podCIDRs: " + strings.Join(texts, ", ")
 }

@@ -47,6 +47,11 @@ func Detect(s *facts.Snapshot) []Detected {
 	return out
 }
 
+// Flannels returns Flannel and what holds it, as far as they have agents here.
+func Flannels(s *facts.Snapshot) []Detected {
+	return slices.DeleteFunc(Detect(s), func(d Detected) bool { return d.Plugin.ID != "flannel" && d.Plugin.ID != "canal" })
+}
+
 // Agents returns the pods of network plugins that run on nodes: not their operators
 // and controllers. It reads Pods alone.
 func Agents(s *facts.Snapshot) []*facts.Pod {

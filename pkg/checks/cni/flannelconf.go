@@ -2,7 +2,6 @@ package cni
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,13 +11,6 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
-
-// flannels returns flannel and what holds it, as far as they have agents here.
-func flannels(s *facts.Snapshot) []plugins.Detected {
-	return slices.DeleteFunc(plugins.Detect(s), func(d plugins.Detected) bool {
-		return d.Plugin.ID != "flannel" && d.Plugin.ID != "canal"
-	})
-}
 
 // flannelNet is the network that flannel is configured for.
 type flannelNet struct {
@@ -31,7 +23,7 @@ type flannelNet struct {
 func flannelNets(s *facts.Snapshot) []flannelNet {
 	var out []flannelNet
 	seen := map[*corev1.ConfigMap]bool{}
-	for _, d := range flannels(s) {
+	for _, d := range plugins.Flannels(s) {
 		for _, a := range agentConfigs(d) {
 			cm := s.ConfigMap(a.namespace, a.configMap)
 			if cm == nil || seen[cm] {
@@ -110,28 +102,4 @@ func (n flannelNet) leavesOut(p netip.Prefix) bool {
 
 func (n flannelNet) ref() facts.Ref {
 	return facts.Ref{Kind: "ConfigMap", Namespace: n.cm.Namespace, Name: n.cm.Name}
-}
-
-// rangesOf returns the pod ranges of a node, one for each family. What is no range is left
-// out: the API server does not take it.
-func rangesOf(n *corev1.Node) []netip.Prefix {
-	given := n.Spec.PodCIDRs
-	if len(given) == 0 && n.Spec.PodCIDR != "" {
-		given = []string{n.Spec.PodCIDR}
-	}
-	var out []netip.Prefix
-	for _, text := range given {
-		if p, err := netip.ParsePrefix(text); err == nil {
-			out = append(out, p.Masked())
-		}
-	}
-	return out
-}
-
-func quoteRanges(n *corev1.Node) string {
-	var texts []string
-	for _, p := range rangesOf(n) {
-		texts = append(texts, p.String())
-	}
-	return fmt.Sprintf("podCIDRs: %s", strings.Join(texts, ", "))
 }

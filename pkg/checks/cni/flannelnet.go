@@ -12,6 +12,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
 // PodCIDRMismatch finds nodes whose pod range lies outside what flannel is configured for.
@@ -42,7 +43,7 @@ Cure: write the range of the cluster as Network into net-conf.json (IPv6Network 
 
 // noFlannelNet says why there is nothing to compare with, or "".
 func noFlannelNet(s *facts.Snapshot) string {
-	if len(flannels(s)) == 0 {
+	if len(plugins.Flannels(s)) == 0 {
 		return "Flannel does not run here, or not as pods"
 	}
 	if len(flannelNets(s)) == 0 {
@@ -58,7 +59,7 @@ func findOutside(s *facts.Snapshot) []checks.Finding {
 		inside := 0
 		var outside []checks.Finding
 		for _, n := range s.LinuxNodes() {
-			ranges := rangesOf(n)
+			ranges := facts.PodRanges(n)
 			if p := outsideOf(net, ranges); p.IsValid() {
 				outside = append(outside, net.finding(n, p, troubled[n.Name]))
 			} else if len(ranges) > 0 {
@@ -77,7 +78,7 @@ func findOutside(s *facts.Snapshot) []checks.Finding {
 // two crashes.
 func troubledNodes(s *facts.Snapshot) map[string]bool {
 	out := map[string]bool{}
-	for _, d := range flannels(s) {
+	for _, d := range plugins.Flannels(s) {
 		for _, p := range d.Pods {
 			out[p.Node] = out[p.Node] || !p.Ready || p.Unsettled(s.Taken, 5*time.Minute)
 		}
@@ -102,7 +103,7 @@ func (net flannelNet) finding(n *corev1.Node, p netip.Prefix, troubled bool) che
 		Message: "has a pod range outside flannel's network: flannel exits there when it starts",
 		Remedy: fmt.Sprintf("Make the network in net-conf.json of %s wide enough for the range of every node and restart flannel, or delete "+
 			"the Node object, after the node is drained, and restart its kubelet, so that it is given a range within.", net.ref()),
-		Evidence: []checks.Evidence{checks.Quote("Node "+n.Name, quoteRanges(n)), net.quote(p)},
+		Evidence: []checks.Evidence{checks.Quote("Node "+n.Name, facts.QuotePodRanges(n)), net.quote(p)},
 	}
 	if !troubled {
 		f.Severity = checks.Warning

@@ -68,7 +68,7 @@ func findNoRange(s *facts.Snapshot) []checks.Finding {
 	}
 	var out []checks.Finding
 	for _, n := range s.LinuxNodes() {
-		if len(rangesOf(n)) > 0 || s.Taken.Sub(n.CreationTimestamp.Time) < settling || content(s, n, agents[n.Name]) {
+		if len(facts.PodRanges(n)) > 0 || s.Taken.Sub(n.CreationTimestamp.Time) < settling || content(s, n, agents[n.Name]) {
 			continue
 		}
 		out = append(out, noRange(n, agents[n.Name], used[n.Name]))

@@ -101,7 +101,7 @@ func findStrangers(s *facts.Snapshot) []checks.Finding {
 			Message: fmt.Sprintf("has pods whose addresses are not of its range: they were connected by another configuration than %s's", plugin.Name),
 			Remedy: fmt.Sprintf("On the node, see which file of /etc/cni/net.d sorts before %s, delete it (10-containerd-net.conflist, 87-podman*.conflist, "+
 				"*-crio-bridge.*), and then delete those pods: new ones get addresses of the range.", strings.Join(plugin.Files, ", ")),
-			Evidence: append(quotes[:min(count, shown)], checks.Quote("Node "+n.Name, fmt.Sprintf("%s; %d pods have other addresses", quoteRanges(n), count))),
+			Evidence: append(quotes[:min(count, shown)], checks.Quote("Node "+n.Name, fmt.Sprintf("%s; %d pods have other addresses", facts.QuotePodRanges(n), count))),
 		})
 	}
 	return out
@@ -125,7 +125,7 @@ func stranger(s *facts.Snapshot, n *corev1.Node, p *facts.Pod) bool {
 	if !p.Ready || p.HostNetwork || p.Deleting || p.Finished() || s.Taken.Sub(p.ReadySince.Time()) < agreed || p.Created < facts.Stamp(n.CreationTimestamp.Unix()) {
 		return false
 	}
-	ranges := rangesOf(n)
+	ranges := facts.PodRanges(n)
 	return slices.ContainsFunc(p.IPs(), func(text string) bool {
 		ip, err := netip.ParseAddr(text)
 		family := slices.ContainsFunc(ranges, func(r netip.Prefix) bool { return r.Addr().Is4() == ip.Unmap().Is4() })

@@ -113,7 +113,7 @@ func (t *taken) findings(n *corev1.Node) []checks.Finding {
 		out = append(out, checks.Finding{
 			Subject: facts.NodeRef(n.Name), Message: message,
 			Remedy:   "Choose a range for the pods that neither Services nor machines have (--cluster-cidr of the controller manager, and the plugin's), and re-create the nodes with it.",
-			Evidence: append([]checks.Evidence{checks.Quote("Node "+n.Name, quoteRanges(n))}, what...),
+			Evidence: append([]checks.Evidence{checks.Quote("Node "+n.Name, facts.QuotePodRanges(n))}, what...),
 		})
 	}
 	add("has a pod range with addresses of Services in it: pods there look for these on their own node", t.services)

@@ -9,17 +9,10 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
-// flannels returns flannel and what holds it, as far as they have agents here.
-func flannels(s *facts.Snapshot) []plugins.Detected {
-	return slices.DeleteFunc(plugins.Detect(s), func(d plugins.Detected) bool {
-		return d.Plugin.ID != "flannel" && d.Plugin.ID != "canal"
-	})
-}
-
 // noFlannel says why what flannel writes at the nodes counts for nothing, or "". k3s has it
 // inside its own process; notes of it stay at nodes that have another plugin now.
 func noFlannel(s *facts.Snapshot) string {
-	if len(flannels(s)) > 0 {
+	if len(plugins.Flannels(s)) > 0 {
 		return ""
 	}
 	for _, d := range plugins.Detect(s) {

@@ -136,7 +136,7 @@ func clones(a, b *corev1.Node) string {
 func rightfulHolder(s *facts.Snapshot, ip netip.Addr, pods []*facts.Pod) *facts.Pod {
 	var found *facts.Pod
 	for _, p := range pods {
-		if !slices.ContainsFunc(rangesOf(s.Node(p.Node)), func(r netip.Prefix) bool { return r.Contains(ip) }) {
+		if !slices.ContainsFunc(facts.PodRanges(s.Node(p.Node)), func(r netip.Prefix) bool { return r.Contains(ip) }) {
 			continue
 		}
 		if found != nil {
@@ -148,5 +148,5 @@ func rightfulHolder(s *facts.Snapshot, ip netip.Addr, pods []*facts.Pod) *facts.
 }
 
 func quotePod(s *facts.Snapshot, p *facts.Pod, ip netip.Addr) checks.Evidence {
-	return checks.Quote(p.Ref().String(), "podIP: "+ip.String()+"; on Node "+p.Node+", "+quoteRanges(s.Node(p.Node)))
+	return checks.Quote(p.Ref().String(), "podIP: "+ip.String()+"; on Node "+p.Node+", "+facts.QuotePodRanges(s.Node(p.Node)))
 }

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -26,7 +25,7 @@ type podRange struct {
 func podRanges(s *facts.Snapshot) []podRange {
 	var out []podRange
 	for _, n := range s.Nodes {
-		for _, p := range rangesOf(n) {
+		for _, p := range facts.PodRanges(n) {
 			out = append(out, podRange{p, n})
 		}
 	}
@@ -36,22 +35,6 @@ func podRanges(s *facts.Snapshot) []podRange {
 		}
 		return a.Bits() - b.Bits()
 	})
-	return out
-}
-
-// rangesOf returns the pod ranges of a node, one for each family. What is no range is left
-// out: the API server does not take it.
-func rangesOf(n *corev1.Node) []netip.Prefix {
-	given := n.Spec.PodCIDRs
-	if len(given) == 0 && n.Spec.PodCIDR != "" {
-		given = []string{n.Spec.PodCIDR}
-	}
-	var out []netip.Prefix
-	for _, text := range given {
-		if p, err := netip.ParsePrefix(text); err == nil {
-			out = append(out, p.Masked())
-		}
-	}
 	return out
 }
 
@@ -103,12 +86,4 @@ func addressesOf(n *corev1.Node, types ...corev1.NodeAddressType) []netip.Addr {
 func silent(n *corev1.Node) bool {
 	c := facts.NodeReady(n)
 	return c == nil || c.Status == corev1.ConditionUnknown
-}
-
-func quoteRanges(n *corev1.Node) string {
-	var texts []string
-	for _, p := range rangesOf(n) {
-		texts = append(texts, p.String())
-	}
-	return fmt.Sprintf("podCIDRs: %s", strings.Join(texts, ", "))
 }
