@@ -25,6 +25,7 @@ var CorefileForward = &Fix{
 	ID:     "corefile-forward",
 	Title:  "Forward to real DNS servers instead of the node's resolv.conf",
 	For:    []*checks.Check{coredns.UpstreamSelf, coredns.Loop},
+	Risk:   Harmless,
 	Settle: loopWindow,
 	Plan:   planCorefileForward,
 	Doc: `Replaces the targets of ` + "`forward`" + ` in the Corefile that lead back to CoreDNS (/etc/resolv.conf, a loopback

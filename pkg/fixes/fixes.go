@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -16,10 +17,34 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
+// Risk says what a repair does to what works.
+type Risk int
+
+// The risks, the least first.
+const (
+	Harmless Risk = iota + 1 // nothing is restarted
+	Restarts                 // pods of the network are made anew, others serve meanwhile
+	Disrupts                 // traffic is interrupted for a moment
+)
+
+// String returns the word that plans use.
+func (r Risk) String() string {
+	switch r {
+	case Harmless:
+		return "harmless"
+	case Restarts:
+		return "restarts"
+	case Disrupts:
+		return "disrupts"
+	}
+	return fmt.Sprintf("risk(%d)", int(r))
+}
+
 // Fix is a documented repair.
 type Fix struct {
 	ID, Title, Doc string
 	For            []*checks.Check // whose findings it cures
+	Risk           Risk
 
 	// Cost says what the repair takes away, such as security. A fix that has one is
 	// planned only with Params.AcceptRisk.
@@ -38,6 +63,10 @@ type Fix struct {
 type Params struct {
 	Upstreams  []string // DNS servers, as IP or IP:port
 	AcceptRisk bool
+	Plugin     string // the network plugin to install, by its id in plugins.yaml
+	Manifest   string // its manifest: objects as YAML, already read
+	PodCIDR    string // the pods' range, where it is not known
+	Interface  string // by which nodes reach each other
 }
 
 // Plan is what a fix would do.
@@ -110,10 +139,48 @@ func Offer(s *facts.Snapshot, fix *Fix, finding checks.Finding, params Params) (
 	return plan, nil
 }
 
+// InPartError says that an object must be read whole before a change of it can be planned.
+type InPartError struct{ Ref facts.Ref }
+
+// Error names the object.
+func (e *InPartError) Error() string {
+	return e.Ref.String() + " was read in part only and cannot be written"
+}
+
+// changeOf makes the change of an API object; before or after may be nil interfaces where
+// it does not exist.
+func changeOf(kind, apiVersion string, before, after metav1.Object) (Change, error) {
+	var c Change
+	var err error
+	if before != nil {
+		if c.Before, err = object(kind, apiVersion, before); err != nil {
+			return Change{}, err
+		}
+	}
+	if after != nil {
+		if c.After, err = object(kind, apiVersion, after); err != nil {
+			return Change{}, err
+		}
+	}
+	return c, nil
+}
+
+// restartedAt is what kubectl rollout restart writes into a pod template.
+const restartedAt = "kubectl.kubernetes.io/restartedAt"
+
+// restart makes a pod template one whose pods are made anew, as kubectl rollout restart
+// does.
+func restart(s *facts.Snapshot, template *corev1.PodTemplateSpec) {
+	if template.Annotations == nil {
+		template.Annotations = map[string]string{}
+	}
+	template.Annotations[restartedAt] = s.Taken.UTC().Format(time.RFC3339)
+}
+
 // object turns an API object of the snapshot into the form that changes have.
 func object(kind, apiVersion string, obj metav1.Object) (*unstructured.Unstructured, error) {
 	if facts.InPart(obj) {
-		return nil, fmt.Errorf("%s %s/%s was read in part only and cannot be written", kind, obj.GetNamespace(), obj.GetName())
+		return nil, &InPartError{facts.Ref{Kind: kind, Namespace: obj.GetNamespace(), Name: obj.GetName()}}
 	}
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
 	if err != nil {

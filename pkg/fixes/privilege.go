@@ -16,6 +16,7 @@ var AllowPrivilegeEscalation = &Fix{
 	ID:    "allow-privilege-escalation",
 	Title: "Set allowPrivilegeEscalation: true for CoreDNS",
 	For:   []*checks.Check{coredns.SELinuxDocker},
+	Risk:  Restarts,
 	Cost: "allowPrivilegeEscalation: true lets a process of the CoreDNS container gain more rights than it was started with " +
 		"(set-uid programs, file capabilities); the Kubernetes documentation warns that it can compromise the security of the cluster." +
 		" Updating Docker, or its SELinux policy, cures the fault without that.",
@@ -49,16 +50,12 @@ func planAllowPrivilegeEscalation(s *facts.Snapshot, f checks.Finding, _ Params)
 	if !changed {
 		return Plan{}, errors.New("no CoreDNS container of the Deployment has allowPrivilegeEscalation: false")
 	}
-	before, err := object("Deployment", "apps/v1", d)
-	if err != nil {
-		return Plan{}, err
-	}
-	after, err := object("Deployment", "apps/v1", edited)
+	change, err := changeOf("Deployment", "apps/v1", d, edited)
 	if err != nil {
 		return Plan{}, err
 	}
 	return Plan{
-		Changes: []Change{{before, after}}, Rollouts: []facts.Ref{f.Subject}, Restarts: crashing(s, f),
+		Changes: []Change{change}, Rollouts: []facts.Ref{f.Subject}, Restarts: crashing(s, f),
 		Warnings: []string{"It lowers the security of the CoreDNS pods; take it back (kubectl netdoctor undo) once Docker is up to date."},
 		Manual:   []string{"Update Docker on the nodes to a current version, or move them to containerd; then undo this repair."},
 	}, nil
