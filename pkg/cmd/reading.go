@@ -19,7 +19,7 @@ const gatherTimeout = 60 * time.Second
 
 // metricsWindow is long enough for a busy CoreDNS to answer hundreds of questions, and
 // short enough to wait for.
-const metricsWindow = 3 * time.Second
+const metricsWindow = 2 * time.Second
 
 // reading says how a cluster is read; all commands that look share its flags.
 type reading struct {

@@ -70,27 +70,6 @@ func (s *Snapshot) Backends(src *Source) []Backend {
 	return out
 }
 
-// backendSources lists the sources that Backends knows.
-func backendSources() []*Source {
-	return []*Source{Ingresses, HTTPRoutes, APIServices, ValidatingWebhooks, MutatingWebhooks}
-}
-
-// underBackends returns the Services that an object sends traffic to.
-func (s *Snapshot) underBackends(r Ref) []Ref {
-	out := []Ref{Cluster()}
-	for _, src := range backendSources() {
-		if src.Kind != r.Kind {
-			continue
-		}
-		for _, b := range s.Backends(src) {
-			if b.From == r && !slices.Contains(out, b.Service) {
-				out = append(out, b.Service)
-			}
-		}
-	}
-	return out
-}
-
 func ingressBackends(in *networkingv1.Ingress) []Backend {
 	from := Ref{Ingresses.Kind, in.Namespace, in.Name}
 	var out []Backend

@@ -6,8 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// StandsOn returns what an object directly needs in order to work: an Ingress its
-// Services, a Service its pods,
+// StandsOn returns what an object directly needs in order to work: a Service its pods,
 // a pod its node, its controller and what it mounts, everything the cluster. A cause
 // explains a symptom only where the symptom's subject is, or stands on, the cause's.
 func (s *Snapshot) StandsOn(r Ref) []Ref {
@@ -27,9 +26,7 @@ func (s *Snapshot) StandsOn(r Ref) []Ref {
 	case "ClusterRoleBinding":
 		return s.underBinding(r)
 	}
-	if slices.ContainsFunc(backendSources(), func(src *Source) bool { return src.Kind == r.Kind }) {
-		return s.underBackends(r)
-	}
+
 	return []Ref{Cluster()}
 }
 

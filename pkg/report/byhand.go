@@ -24,6 +24,7 @@ func byHand(n *cause.Node) []string {
 			names[word] = name
 		}
 	}
+	fill("NAME", n.Subject.Name)
 	for _, r := range append([]facts.Ref{n.Subject}, n.Places...) {
 		if r.Namespace != "" && r.Namespace != n.Subject.Namespace && n.Subject.Namespace != "" {
 			continue

@@ -47,7 +47,7 @@ func findBinaryMissing(s *facts.Snapshot) []checks.Finding {
 		case slices.Contains(reference, program):
 			f.Remedy = fmt.Sprintf("Install the package kubernetes-cni on the node, or unpack the release of "+
 				"github.com/containernetworking/plugins into %s: %s is one of its programs.", dir, program)
-		case owner != "" && net.agent(f.Subject.Name, owner) != nil:
+		case net.bringer(pods[0]) != nil:
 			f.Remedy = fmt.Sprintf("Delete %s's pod on this node: the new one copies %s again. If it is still not found, "+
 				"the runtime looks in another directory than the one to which the pod copies.", plugins.Named(owner).Name, program)
 			withAgent(net, &f, owner)
@@ -57,4 +57,13 @@ func findBinaryMissing(s *facts.Snapshot) []checks.Finding {
 		out = append(out, f)
 	}
 	return out
+}
+
+// bringer returns the agent of the plugin whose own program a pod lacks: it copies the
+// program when its pod is made anew.
+func (n network) bringer(p stuck) *facts.Pod {
+	if p.plugin == "" || slices.Contains(reference, p.words[0]) {
+		return nil
+	}
+	return n.agent(p.pod.Node, p.plugin)
 }

@@ -129,6 +129,15 @@ func unproxied(s *facts.Snapshot, p *facts.Pod) bool {
 	})
 }
 
+// TokenRefused tells whether a pod of CoreDNS waits because the API server refuses its token.
+func TokenRefused(s *facts.Snapshot, p *facts.Pod) bool {
+	return slices.ContainsFunc(servers(s), func(v server) bool {
+		line, found := v.lastAsked(s)
+		message, _ := whyUnread(line.text)
+		return v.pod == p && found && v.waits(s) && message == tokenRefused
+	})
+}
+
 // lastAsked returns the last line of the current log that tells of a failure to read from
 // the API server: an earlier one may be over.
 func (v server) lastAsked(s *facts.Snapshot) (last said, found bool) {
@@ -139,6 +148,8 @@ func (v server) lastAsked(s *facts.Snapshot) (last said, found bool) {
 	}
 	return last, found
 }
+
+const tokenRefused = "is not let in by the API server: the token of its ServiceAccount is refused"
 
 // whyUnread says what a line of the log means, or "" for a refusal by RBAC and whatever
 // is not known.
@@ -157,7 +168,7 @@ func whyUnread(line string) (message, remedy string) {
 		return "does not trust the certificate of the API server",
 			"Compare what the certificate is valid for and who signed it (the log says) with the address that CoreDNS asks and the ConfigMap kube-root-ca.crt; then restart CoreDNS."
 	case unknown.MatchString(line):
-		return "is not let in by the API server: the token of its ServiceAccount is refused",
+		return tokenRefused,
 			"Restart CoreDNS so that it gets a new token; if that is refused as well, look at the clock of its node and at the key with which kube-controller-manager or the API server signs tokens."
 	}
 	return "", ""

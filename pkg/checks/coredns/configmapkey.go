@@ -94,6 +94,30 @@ func findConfigMapKey(s *facts.Snapshot) []checks.Finding {
 	return fleet.together(now, later)
 }
 
+// LackedKeys returns the keys that the pods of a finding of ConfigMapKey ask of its ConfigMap
+// in vain.
+func LackedKeys(s *facts.Snapshot, f checks.Finding) []string {
+	fleet, events := newFleet(s), mountEvents(s)
+	var out []string
+	add := func(l lack) {
+		if l.name == f.Subject.Name && l.key != "" && !slices.Contains(out, l.key) {
+			out = append(out, l.key)
+		}
+	}
+	for _, v := range fleet.servers {
+		if !slices.Contains(f.Places, v.pod.Ref()) || v.pod.Namespace != f.Subject.Namespace {
+			continue
+		}
+		if _, found := v.noCorefile(s); found {
+			add(lack{corefileMap(s, v.pod), "Corefile"})
+		}
+		for _, l := range fleet.lacking(s, v, events[v.pod.Ref()]) {
+			add(l.lack)
+		}
+	}
+	return out
+}
+
 // mountEvents returns the newest failure to mount a ConfigMap of each pod.
 func mountEvents(s *facts.Snapshot) map[facts.Ref]*facts.Event {
 	out := map[facts.Ref]*facts.Event{}
@@ -237,14 +261,14 @@ func (v server) without(s *facts.Snapshot, l lack, evidence ...checks.Evidence) 
 	keys := slices.Sorted(maps.Keys(cm.Data))
 	f.Evidence = append(f.Evidence, checks.Quote(f.Subject.String(), "keys: "+strings.Join(keys, ", ")))
 	f.Remedy = fmt.Sprintf("Put the text under the key %s, or let the volume of the pods name a key that is there.", l.key)
-	if other := spelled(keys, l.key); other != "" {
+	if other := Spelled(keys, l.key); other != "" {
 		f.Remedy = fmt.Sprintf("Put what stands under %s under the key %s, or let the volume of the pods name %s.", other, l.key, other)
 	}
 	return f
 }
 
-// spelled returns the key that is meant, if only one can be.
-func spelled(keys []string, key string) string {
+// Spelled returns the key that is meant, if only one can be.
+func Spelled(keys []string, key string) string {
 	if len(keys) == 1 {
 		return keys[0]
 	}

@@ -33,12 +33,9 @@ func findLoopPluginMissing(s *facts.Snapshot) []checks.Finding {
 		if c.cm.Namespace == "openshift-dns" || !c.lacks("loop") || slices.ContainsFunc(c.servers, withoutLoop) {
 			continue
 		}
-		for _, b := range c.file.Blocks {
-			if d := forwardsAll(b); d != nil {
-				out = append(out, c.finding("forwards all other names and has no loop: if they come back, nothing says so",
-					"Write loop into the block for \".\": "+c.edit()+".", c.quoteBlock(b), c.quoteDirective(d)))
-				break
-			}
+		if b := ForwardsAll(c.file); b != nil {
+			out = append(out, c.finding("forwards all other names and has no loop: if they come back, nothing says so",
+				"Write loop into the block for \".\": "+c.edit()+".", c.quoteBlock(b), c.quoteDirective(forwardsAll(b))))
 		}
 	}
 	return out

@@ -110,13 +110,13 @@ func findCache(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	whole := true
 	for _, c := range configs(s) {
+		for _, b := range Uncached(c.file) {
+			f := c.finding("forwards without a cache: every question for a name outside the cluster goes upstream",
+				"Write cache 30 into the block: "+c.edit()+".", c.quoteBlock(b))
+			f.Severity = checks.Warning
+			out = append(out, f)
+		}
 		for _, b := range c.file.Blocks {
-			if slices.Contains(b.Zones(), ".") && len(b.Find("forward")) > 0 && len(b.Find("cache")) == 0 && len(c.file.Imports) == 0 {
-				f := c.finding("forwards without a cache: every question for a name outside the cluster goes upstream",
-					"Write cache 30 into the block: "+c.edit()+".", c.quoteBlock(b))
-				f.Severity = checks.Warning
-				out = append(out, f)
-			}
 			for _, d := range b.Find("cache") {
 				whole = whole && len(d.Find("disable")) == 0
 			}

@@ -96,6 +96,16 @@ func (f *fleet) killed(s *facts.Snapshot, v server, last facts.State, message st
 	return out
 }
 
+// MemoryFor returns the limit that a server of CoreDNS should have in this cluster, and the sum
+// that it comes from; "" where not all pods and Services are known.
+func MemoryFor(s *facts.Snapshot, p *facts.Pod) (limit, sum string) {
+	need, sum := memoryNeed(s, p)
+	if need == 0 {
+		return "", ""
+	}
+	return enough(need), sum
+}
+
 // loopless says what a forwarding loop has to do with it, as far as the Corefile tells.
 func loopless(s *facts.Snapshot, p *facts.Pod) string {
 	_, text := configOf(s, p)

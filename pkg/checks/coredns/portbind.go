@@ -54,11 +54,8 @@ func findPortBind(s *facts.Snapshot) []checks.Finding {
 		if v.pod.Deleting || !v.failing(s) {
 			continue
 		}
-		for _, w := range v.words(s) {
-			if m := bindRefused.FindStringSubmatch(w.text); m != nil && !notStart.MatchString(w.text) {
-				out = told(out, fleet.unbound(v, w, m[2], m[3]))
-				break
-			}
+		if line, port, why := v.bindRefused(s); why != "" {
+			out = told(out, fleet.unbound(v, line, port, why))
 		}
 	}
 	for _, v := range fleet.servers {
@@ -69,8 +66,35 @@ func findPortBind(s *facts.Snapshot) []checks.Finding {
 	return fleet.grade(out)
 }
 
-// portSysctl is the setting that lets every user open low ports; Linux has it since 4.11.
-const portSysctl = "net.ipv4.ip_unprivileged_port_start"
+// bindRefused returns the line with which a server ends because it may not open a port, and
+// the kernel's reason.
+func (v server) bindRefused(s *facts.Snapshot) (line said, port, why string) {
+	for _, w := range v.words(s) {
+		if m := bindRefused.FindStringSubmatch(w.text); m != nil && !notStart.MatchString(w.text) {
+			return w, m[2], m[3]
+		}
+	}
+	return said{}, "", ""
+}
+
+const permissionDenied = "permission denied"
+
+// MayNotOpen returns the port that a pod of CoreDNS lacks the right to open, or "".
+func MayNotOpen(s *facts.Snapshot, p *facts.Pod) string {
+	for _, v := range servers(s) {
+		if _, port, why := v.bindRefused(s); v.pod == p && why == permissionDenied {
+			return port
+		}
+	}
+	return ""
+}
+
+// WithoutSysctl tells whether a pod does not start because its node's kernel does not have
+// PortSysctl.
+func WithoutSysctl(s *facts.Snapshot, p *facts.Pod) bool { return noSysctl(s, p) != nil }
+
+// PortSysctl is the setting that lets every user open low ports; Linux has it since 4.11.
+const PortSysctl = "net.ipv4.ip_unprivileged_port_start"
 
 // noSysctl returns the event by which a pod does not start because its node's kernel does
 // not have that setting, or nil.
@@ -80,7 +104,7 @@ func noSysctl(s *facts.Snapshot, p *facts.Pod) *facts.Event {
 	}
 	e := s.LastWarning(p.Ref())
 	if e == nil || e.Reason != "FailedCreatePodSandBox" || s.Taken.Sub(e.Seen.Time()) > lately ||
-		!strings.Contains(e.Message, "/proc/sys/"+strings.ReplaceAll(portSysctl, ".", "/")+": no such file") {
+		!strings.Contains(e.Message, "/proc/sys/"+strings.ReplaceAll(PortSysctl, ".", "/")+": no such file") {
 		return nil
 	}
 	return e
@@ -93,7 +117,7 @@ const lately = 10 * time.Minute
 func (f *fleet) sysctlMissing(s *facts.Snapshot, v server, e *facts.Event) checks.Finding {
 	out := checks.Finding{
 		Subject: owner(v.pod), Places: []facts.Ref{v.pod.Ref()},
-		Message:  "does not start: it asks for the sysctl " + portSysctl + ", which the kernel of its node does not have",
+		Message:  "does not start: it asks for the sysctl " + PortSysctl + ", which the kernel of its node does not have",
 		Evidence: []checks.Evidence{checks.Quote(v.pod.Ref().String()+", event "+e.Reason, e.Message)},
 		Remedy: "Take the sysctl out of the pods' securityContext and give the CoreDNS container the capability NET_BIND_SERVICE instead " +
 			"(capabilities: {add: [NET_BIND_SERVICE], drop: [ALL]}), or run CoreDNS on nodes with a kernel from 4.11 on.",
@@ -114,7 +138,7 @@ func (f *fleet) sysctls(v server, spec *corev1.PodSpec) []checks.Evidence {
 		return nil
 	}
 	for _, sysctl := range spec.SecurityContext.Sysctls {
-		if sysctl.Name == portSysctl {
+		if sysctl.Name == PortSysctl {
 			out = append(out, checks.Quote(owner(v.pod).String(), "securityContext.sysctls: "+sysctl.Name+"="+sysctl.Value))
 		}
 	}
@@ -124,7 +148,7 @@ func (f *fleet) sysctls(v server, spec *corev1.PodSpec) []checks.Evidence {
 func (f *fleet) unbound(v server, line said, port, why string) checks.Finding {
 	out := checks.Finding{Subject: owner(v.pod), Evidence: []checks.Evidence{v.quote(line)}, Places: []facts.Ref{v.pod.Ref()}}
 	switch {
-	case why == "permission denied":
+	case why == permissionDenied:
 		out.Message = "crashes: CoreDNS may not open port " + port
 		evidence, lacks := f.rights(v)
 		out.Evidence = append(out.Evidence, evidence...)
@@ -153,11 +177,20 @@ func (f *fleet) rights(v server) (evidence []checks.Evidence, lacks bool) {
 	from := containerOf(owner(v.pod), spec.Name)
 	if sc := spec.SecurityContext; sc != nil && sc.Capabilities != nil {
 		c := sc.Capabilities
-		lacks = names(c.Drop, "ALL", "NET_BIND_SERVICE") && !names(c.Add, "ALL", "NET_BIND_SERVICE")
+		lacks = LacksNetBind(spec)
 		evidence = append(evidence, checks.Quote(from, fmt.Sprintf("securityContext.capabilities: add %v, drop %v", c.Add, c.Drop)))
 	}
 	evidence = append(evidence, f.sysctls(v, pod)...)
 	return evidence, lacks
+}
+
+// LacksNetBind tells whether a container is denied the capability to open low ports.
+func LacksNetBind(c *corev1.Container) bool {
+	if c.SecurityContext == nil || c.SecurityContext.Capabilities == nil {
+		return false
+	}
+	has := c.SecurityContext.Capabilities
+	return names(has.Drop, "ALL", "NET_BIND_SERVICE") && !names(has.Add, "ALL", "NET_BIND_SERVICE")
 }
 
 // names tells whether capabilities hold one of these, in any of the spellings that

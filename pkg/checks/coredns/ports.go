@@ -48,11 +48,11 @@ func findServicePorts(s *facts.Snapshot) []checks.Finding {
 		var missing, astray []corev1.Protocol
 		var why string
 		for _, protocol := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
-			port := port53(svc, protocol)
+			port, wrong := Port53(s, svc, protocol)
 			if port == nil {
 				missing = append(missing, protocol)
-			} else if w := wrongTarget(s, svc, port); w != "" {
-				astray, why = append(astray, protocol), w
+			} else if wrong != "" {
+				astray, why = append(astray, protocol), wrong
 			}
 		}
 		if len(missing) > 0 {
@@ -168,7 +168,11 @@ func declares(p *facts.Pod, to intstr.IntOrString, protocol corev1.Protocol) boo
 
 // listening returns the ports on which the pod's Corefile serves plain DNS, or nil where
 // that is not certain: files are imported, or a flag or the environment has a say.
-func listening(s *facts.Snapshot, p *facts.Pod) []string {
+func listening(s *facts.Snapshot, p *facts.Pod) []string { return listensFor(s, p, false) }
+
+// listensFor returns, where cluster is set, the ports on which names of the cluster are
+// served alone.
+func listensFor(s *facts.Snapshot, p *facts.Pod, cluster bool) []string {
 	_, text := configOf(s, p)
 	file, err := corefile.Parse(text)
 	if err != nil || len(file.Imports) > 0 || strings.ContainsAny(keys(file), "$%") {
@@ -184,6 +188,9 @@ func listening(s *facts.Snapshot, p *facts.Pod) []string {
 	var out []string
 	for _, b := range file.Blocks {
 		for _, a := range b.Addresses() {
+			if cluster && len(b.Find("kubernetes")) == 0 {
+				continue
+			}
 			if a.Transport == "dns" && !slices.Contains(out, a.Port) {
 				out = append(out, a.Port)
 			}

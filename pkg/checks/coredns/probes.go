@@ -172,13 +172,8 @@ func (q probe) wrong(text, asked, image string) (why, remedy string) {
 	var elsewhere string
 	for _, b := range file.Blocks {
 		for _, d := range b.Find(q.plugin) {
-			host, port := "", q.port
-			if len(d.Args) > 0 {
-				if host, port, err = net.SplitHostPort(d.Args[0]); err != nil || corefile.Placeholder(d.Args[0]) {
-					return "", ""
-				}
-			}
-			if port == asked && !loopback(host) {
+			host, port, known := q.listens(d)
+			if !known || port == asked && !loopback(host) {
 				return "", ""
 			}
 			elsewhere = strings.Join(append([]string{q.plugin}, d.Args...), " ")
@@ -189,6 +184,44 @@ func (q probe) wrong(text, asked, image string) (why, remedy string) {
 	}
 	return fmt.Sprintf("it says %q, and the probe asks port %s of the pod's address", elsewhere, asked),
 		fmt.Sprintf("Write %s :%s in the Corefile in place of %q, or let the %s probe ask where it listens.", q.plugin, asked, elsewhere, strings.ToLower(q.name))
+}
+
+// listens returns where a plugin listens; known is false where the environment decides.
+func (q probe) listens(d *corefile.Directive) (host, port string, known bool) {
+	if len(d.Args) == 0 {
+		return "", q.port, true
+	}
+	host, port, err := net.SplitHostPort(d.Args[0])
+	return host, port, err == nil && !corefile.Placeholder(d.Args[0])
+}
+
+// Answers returns the server's container in a pod and the only port where the plugin listens that
+// answers the probe of a check, Readiness or Liveness; "" where there is none that a kubelet reaches, or several.
+func Answers(s *facts.Snapshot, p *facts.Pod, check *checks.Check) (container, port string) {
+	q := readiness()
+	if check == Liveness {
+		q = liveness()
+	}
+	_, text := configOf(s, p)
+	file, err := corefile.Parse(text)
+	if err != nil || len(file.Imports) > 0 {
+		return "", ""
+	}
+	for _, b := range file.Blocks {
+		for _, d := range b.Find(q.plugin) {
+			host, listens, known := q.listens(d)
+			if !known || port != "" && listens != port || loopback(host) {
+				return "", ""
+			}
+			port = listens
+		}
+	}
+	for _, v := range servers(s) {
+		if v.pod == p && port != "" {
+			return v.container.Name, port
+		}
+	}
+	return "", ""
 }
 
 // loopback tells whether a plugin that listens on a host is out of the kubelet's reach.

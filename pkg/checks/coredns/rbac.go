@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -119,7 +122,10 @@ func judge(s *facts.Snapshot, a *account) (checks.Finding, bool) {
 		return f, true
 	}
 	if rolesKnown(s) && (inForce(s) || len(quotes) > 0) {
-		lacking := lacking(s, a)
+		var lacking []string
+		for _, r := range lackingRights(s, a) {
+			lacking = append(lacking, r.String())
+		}
 		if len(lacking) == 0 {
 			return f, false
 		}
@@ -136,6 +142,30 @@ func judge(s *facts.Snapshot, a *account) (checks.Finding, bool) {
 	f.Remedy = "Compare the ClusterRole that is bound to it with what the log says is forbidden."
 	return f, true
 }
+
+// Lacks returns what the ServiceAccount of a finding of RBAC is without: itself, or what it
+// may not list and watch.
+func Lacks(s *facts.Snapshot, ref facts.Ref) (account bool, resources []schema.GroupResource) {
+	for _, a := range accounts(s) {
+		if a.Ref != ref {
+			continue
+		}
+		account = !exists(s, a)
+		for _, r := range lackingRights(s, a) {
+			resources = append(resources, schema.GroupResource{Group: r.group, Resource: r.name})
+		}
+	}
+	return account, resources
+}
+
+// Allows tells whether rules allow to list and watch a resource.
+func Allows(rules []rbacv1.PolicyRule, r schema.GroupResource) bool {
+	x := resource{r.Group, r.Resource}
+	return allows(rules, "list", x) && allows(rules, "watch", x)
+}
+
+// Names tells whether a subject of a binding is a ServiceAccount itself.
+func Names(sub rbacv1.Subject, ref facts.Ref) bool { return (&account{Ref: ref}).named(sub) }
 
 func exists(s *facts.Snapshot, a *account) bool {
 	for _, sa := range s.ServiceAccounts {

@@ -58,13 +58,13 @@ type resource struct{ group, name string }
 
 func (r resource) String() string { return strings.TrimSuffix(r.name+"."+r.group, ".") }
 
-// lacking returns what the account's servers read and may not.
-func lacking(s *facts.Snapshot, a *account) []string {
+// lackingRights returns what the account's servers read and may not.
+func lackingRights(s *facts.Snapshot, a *account) []resource {
 	granted := rules(s, a)
-	var out []string
+	var out []resource
 	for _, r := range wanted(s, a) {
 		if !slices.ContainsFunc(r.anyOf, func(x resource) bool { return allows(granted, "list", x) && allows(granted, "watch", x) }) {
-			out = append(out, r.anyOf[0].String())
+			out = append(out, r.anyOf[0])
 		}
 	}
 	return out

@@ -102,6 +102,18 @@ func spareNodes(s *facts.Snapshot, p *facts.Pod) []string {
 	return out
 }
 
+// Takers counts the nodes that are Ready and would take a pod of this kind.
+func Takers(s *facts.Snapshot, spec *corev1.PodSpec) int {
+	p := &facts.Pod{Template: &facts.Template{Tolerations: spec.Tolerations, NodeSelector: spec.NodeSelector}}
+	n := 0
+	for _, node := range s.LinuxNodes() {
+		if takes(node, p) {
+			n++
+		}
+	}
+	return n
+}
+
 // takes tells whether a node that is Ready would take a pod.
 func takes(n *corev1.Node, p *facts.Pod) bool {
 	c := facts.NodeReady(n)

@@ -152,13 +152,16 @@ func (p *proxy) gates(at *text, gates map[string]bool) []checks.Finding {
 	return out
 }
 
+// ignoring begins what is said of fields that do nothing.
+const ignoring = "holds what kube-proxy ignores: "
+
 // ignored reports fields that do nothing. Only versions that are known can be judged.
 func (p *proxy) ignored(at *text, complaints []string) []checks.Finding {
 	complaints = slices.DeleteFunc(complaints, retired)
 	if len(complaints) == 0 || later(p.s.Server) {
 		return nil
 	}
-	f := p.finding(at.ref(), "holds what kube-proxy ignores: "+strings.Join(complaints, ", "),
+	f := p.finding(at.ref(), ignoring+strings.Join(complaints, ", "),
 		"Correct the spelling or the place of the field (field names are case-sensitive), then restart the DaemonSet.")
 	f.Severity = checks.Warning
 	for _, c := range complaints {

@@ -55,7 +55,7 @@ var syncing = []words{
 		"runs, but cannot write its rules: another program holds the iptables lock",
 		"Find what holds /run/xtables.lock on the node (lsof /run/xtables.lock): another kube-proxy, a firewall's or plugin's script, a hung iptables."},
 	{regexp.MustCompile(writes),
-		"runs, but iptables refuses its rules",
+		iptablesRefuses,
 		"Read the lines below the error in its log: they name the rule; often a kernel module or a matching iptables version is missing."},
 	{regexp.MustCompile(`(?:nftables sync failed|Failed to list (?:existing|nftables)).*signal: (?:segmentation fault|aborted)`),
 		"runs, but its nft crashes on what a newer nft has written on the node",
@@ -64,12 +64,20 @@ var syncing = []words{
 		"runs, but the node's kernel lacks nft_fib, by which its rules match",
 		"Give the node a kernel with CONFIG_NFT_FIB_IPV4 and CONFIG_NFT_FIB_IPV6, load nft_fib_ipv4 and nft_fib_ipv6, or set mode: iptables."},
 	{regexp.MustCompile(`nftables sync failed`),
-		"runs, but nftables refuses its rules",
+		nftablesRefuses,
 		"Give the node a kernel from 5.13 on with the nft fib modules and use the newest patch release of kube-proxy, or set mode: iptables."},
 	{regexp.MustCompile(`Failed to (?:create dummy interface|make sure (?:existence of )?ip set|add IPVS service|bind service address to dummy|sync (?:endpoint for )?service)`),
-		"runs, but IPVS or ipset refuses what it writes",
+		ipvsRefuses,
 		"Load the modules that it needs on the node (ip_vs, ip_vs_rr, ip_vs_wrr, ip_vs_sh, ip_set, nf_conntrack, dummy), or set mode: nftables or iptables."},
 }
+
+// What is said where no lock, module or other program is named that keeps a kube-proxy
+// from writing its rules.
+const (
+	iptablesRefuses = "runs, but iptables refuses its rules"
+	nftablesRefuses = "runs, but nftables refuses its rules"
+	ipvsRefuses     = "runs, but IPVS or ipset refuses what it writes"
+)
 
 // writes is how kube-proxy says that iptables did not take what it wrote. Removing the
 // rules of another mode at the start is another matter.

@@ -170,3 +170,20 @@ func (e tunnelEnd) finding(message string) checks.Finding {
 func (e tunnelEnd) quote() checks.Evidence {
 	return checks.Quote("Node "+e.node.Name+", annotation "+flannelPrefix+e.annotation, e.ip.String())
 }
+
+// FlannelKeepsIP says why flannel on a node writes the same wrong address again when its pod
+// is made anew, or "" where it does not.
+func FlannelKeepsIP(s *facts.Snapshot, node string) string {
+	for _, annotation := range []string{"public-ip", "public-ipv6"} {
+		for _, e := range tunnelEnds(s, annotation) {
+			switch {
+			case e.node.Name != node:
+			case e.node.Annotations[flannelPrefix+annotation+"-overwrite"] == e.ip.String():
+				return "the annotation " + flannelPrefix + annotation + "-overwrite of the node tells it to"
+			case e.own:
+				return "the nodes have " + e.ip.String() + " in common, on the interface that flannel takes"
+			}
+		}
+	}
+	return ""
+}

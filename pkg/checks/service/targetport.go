@@ -43,10 +43,7 @@ pods have. What Helm or GitOps manages is corrected in its source.`,
 func findTargetPortMismatch(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	for _, svc := range selecting(s) {
-		pods := slices.DeleteFunc(s.Selected(svc.Namespace, svc.Spec.Selector), func(p *facts.Pod) bool {
-			return p.Finished() || p.Deleting || p.Owner.Kind == "Job" // a hook of a chart, gone in a moment
-		})
-		slices.SortStableFunc(pods, func(a, b *facts.Pod) int { return cmp.Compare(b.Created, a.Created) })
+		pods := served(s, svc)
 		for _, port := range svc.Spec.Ports {
 			if port.TargetPort.Type != intstr.String || len(pods) == 0 {
 				continue
@@ -57,6 +54,15 @@ func findTargetPortMismatch(s *facts.Snapshot) []checks.Finding {
 		}
 	}
 	return out
+}
+
+// served returns the pods behind a Service, the newest first.
+func served(s *facts.Snapshot, svc *corev1.Service) []*facts.Pod {
+	pods := slices.DeleteFunc(s.Selected(svc.Namespace, svc.Spec.Selector), func(p *facts.Pod) bool {
+		return p.Finished() || p.Deleting || p.Owner.Kind == "Job" // a hook of a chart, gone in a moment
+	})
+	slices.SortStableFunc(pods, func(a, b *facts.Pod) int { return cmp.Compare(b.Created, a.Created) })
+	return pods
 }
 
 // judge compares one port of a Service with the pods behind it, the newest first.

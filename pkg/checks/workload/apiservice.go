@@ -63,6 +63,7 @@ func apiServiceFinding(a *apiregistrationv1.APIService, c *apiregistrationv1.API
 	service := facts.Ref{Kind: "Service", Namespace: a.Spec.Service.Namespace, Name: a.Spec.Service.Name}
 	f := checks.Finding{
 		Subject:  facts.Ref{Kind: facts.APIServices.Kind, Name: a.Name},
+		Places:   []facts.Ref{service},
 		Evidence: []checks.Evidence{checks.Quote("APIService "+a.Name+", condition Available", fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message))},
 		Remedy:   fmt.Sprintf("Bring %s back; if its program was removed, delete the APIService.", service),
 	}

@@ -34,9 +34,9 @@ func findIngressBackends(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	for _, src := range []*facts.Source{facts.Ingresses, facts.HTTPRoutes} {
 		young := youngOnes(s, src)
-		told := map[facts.Ref]bool{}
+		told := map[[2]facts.Ref]bool{}
 		for _, b := range s.Backends(src) {
-			if young[b.From] || told[b.From] || outOfScope(s, b.Service.Namespace) {
+			if young[b.From] || told[[2]facts.Ref{b.From, b.Service}] || outOfScope(s, b.Service.Namespace) {
 				continue
 			}
 			why, shown := broken(s, b)
@@ -46,9 +46,10 @@ func findIngressBackends(s *facts.Snapshot) []checks.Finding {
 			if svc := s.Service(b.Service.Namespace, b.Service.Name); svc != nil && s.Idle(svc) {
 				continue
 			}
-			told[b.From] = true
+			told[[2]facts.Ref{b.From, b.Service}] = true
 			out = append(out, checks.Finding{
 				Subject:  b.From,
+				Places:   places(s, b),
 				Message:  fmt.Sprintf("leads to %s, %s: who asks for it gets an error", b.Service, why),
 				Evidence: []checks.Evidence{checks.Quote(b.From.String()+", "+b.Where, b.Service.Name+":"+b.PortText()), shown},
 				Remedy:   fmt.Sprintf("Give %s a Service of its namespace, and a port that this Service has, or mend %s.", b.From, b.Service),

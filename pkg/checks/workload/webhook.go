@@ -33,17 +33,19 @@ keeps its own pods from being made, set failurePolicy to Ignore until they run, 
 func findWebhooks(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	for _, src := range []*facts.Source{facts.ValidatingWebhooks, facts.MutatingWebhooks} {
-		told := map[facts.Ref]bool{}
+		told := map[[2]facts.Ref]bool{}
 		for _, b := range s.Backends(src) {
-			if told[b.From] || outOfScope(s, b.Service.Namespace) {
+			if told[[2]facts.Ref{b.From, b.Service}] || outOfScope(s, b.Service.Namespace) {
 				continue
 			}
 			why, shown := broken(s, b)
 			if why == "" {
 				continue
 			}
-			told[b.From] = true
-			out = append(out, webhookFinding(b, why, shown))
+			told[[2]facts.Ref{b.From, b.Service}] = true
+			f := webhookFinding(b, why, shown)
+			f.Places = places(s, b)
+			out = append(out, f)
 		}
 	}
 	return out

@@ -47,6 +47,15 @@ func broken(s *facts.Snapshot, b facts.Backend) (why string, shown checks.Eviden
 	return "", shown
 }
 
+// places returns the Service of a backend, if there is one: what is wrong with it is wrong
+// with that backend, and with no other of the same object.
+func places(s *facts.Snapshot, b facts.Backend) []facts.Ref {
+	if s.Service(b.Service.Namespace, b.Service.Name) == nil {
+		return nil
+	}
+	return []facts.Ref{b.Service}
+}
+
 // offers tells whether a Service has the port that a backend goes by. What leads out of
 // the cluster by a name takes any.
 func offers(svc *corev1.Service, b facts.Backend) bool {
