@@ -19,6 +19,7 @@ import (
 type list struct {
 	blank  func() runtime.Object // what one is decoded into
 	take   func(s *Snapshot, obj any) bool
+	count  func(s *Snapshot) int
 	drop   func(s *Snapshot)
 	merge  func(into, from *Snapshot)
 	sort   func(s *Snapshot)
@@ -56,6 +57,7 @@ func compact[T any](field func(*Snapshot) *[]T, blank runtime.Object, compare fu
 	return list{
 		blank:  blank.DeepCopyObject,
 		take:   taker(field),
+		count:  func(s *Snapshot) int { return len(*field(s)) },
 		drop:   func(s *Snapshot) { *field(s) = nil },
 		merge:  merger(field),
 		sort:   func(s *Snapshot) { slices.SortFunc(*field(s), compare) },
@@ -75,6 +77,7 @@ func whole[O any, T interface {
 	return list{
 		blank:  func() runtime.Object { return T(new(O)) },
 		take:   taker(field),
+		count:  func(s *Snapshot) int { return len(*field(s)) },
 		drop:   func(s *Snapshot) { *field(s) = nil },
 		merge:  merger(field),
 		sort:   func(s *Snapshot) { slices.SortFunc(*field(s), compare) },

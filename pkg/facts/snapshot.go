@@ -156,6 +156,23 @@ func (s *Snapshot) WithSystemOnly(part *Source, why string) *Snapshot {
 	return out
 }
 
+// Holds tells whether the snapshot has anything of a source.
+func (s *Snapshot) Holds(src *Source) bool {
+	switch src {
+	case PodLogs:
+		return len(s.Logs) > 0
+	case Proxy:
+		return len(s.Proxy) > 0
+	case Metrics:
+		return len(s.Metrics) > 0
+	case Configz:
+		return len(s.Configz) > 0
+	case Files:
+		return len(s.Files) > 0
+	}
+	return lists[src].count(s) > 0
+}
+
 func (s *Snapshot) drop(src *Source) {
 	switch src {
 	case PodLogs:
