@@ -23,6 +23,7 @@ func WellKnownConfigMaps() []string {
 		"kube-system/coredns", "kube-system/coredns-custom", "kube-system/kube-dns", "kube-system/node-local-dns",
 		"kube-system/kube-proxy", "kube-system/kube-proxy-config", "kube-system/kubeadm-config", "kube-system/kubelet-config",
 		"kube-system/cilium-config", "kube-system/calico-config", "kube-system/canal-config", "kube-system/kube-router-cfg",
+		"kube-system/kubernetes-services-endpoint", "tigera-operator/kubernetes-services-endpoint", // Calico without kube-proxy
 		"kube-system/weave-net", "kube-flannel/kube-flannel-cfg", "openshift-dns/dns-default",
 	}
 }
