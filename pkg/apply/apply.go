@@ -7,12 +7,13 @@ package apply
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +32,19 @@ const fieldManager = "kubectl-netdoctor"
 // ErrChanged says that an object is no longer what the plan, or the undo, was made for.
 var ErrChanged = errors.New("it has changed in the meantime")
 
+// ErrInterrupted says that the caller's context ended between two writes.
+var ErrInterrupted = errors.New("interrupted")
+
+// eachWrite bounds a write that an interrupt does not end.
+const eachWrite = 30 * time.Second
+
+// learnKind is how long an API server may take to serve a kind that the step before
+// defined.
+const learnKind = 15 * time.Second
+
+// retries is how often a write is tried again where only the status of its object moved.
+const retries = 5
+
 // Applier writes to one cluster.
 type Applier struct {
 	Client  dynamic.Interface
@@ -38,7 +52,11 @@ type Applier struct {
 	Journal *Journal
 	Server  string // the API server's address, for the journal
 	Context string // the kubeconfig context, for the journal
+	Version string // of this tool, for the journal
 	Now     func() time.Time
+
+	// Who says whom the API server takes the caller for, for the journal; may be nil.
+	Who func(context.Context) string
 }
 
 // Preview is a change as the API server would carry it out.
@@ -51,12 +69,18 @@ type Preview struct {
 // is written; admission and validation have had their say.
 func (a *Applier) Preview(ctx context.Context, plan fixes.Plan) ([]Preview, error) {
 	var out []Preview
+	earlier := ahead{}
 	for _, c := range plan.Changes {
 		step, err := newStep(c)
 		if err != nil {
 			return nil, err
 		}
-		after, err := a.do(ctx, step, guard(c.Before), metav1.DryRunAll)
+		if earlier.needed(c) {
+			out = append(out, Preview{Ref: c.Ref(), After: c.After})
+			continue
+		}
+		earlier.add(c)
+		after, err := a.guarded(ctx, step, guard(c.Before), metav1.DryRunAll)
 		if err != nil {
 			return nil, fmt.Errorf("dry run on %s: %w", c.Ref(), err)
 		}
@@ -65,12 +89,66 @@ func (a *Applier) Preview(ctx context.Context, plan fixes.Plan) ([]Preview, erro
 	return out, nil
 }
 
+// ahead are changes that later ones of the same plan stand on: the API server cannot be
+// asked about those before it has carried these out.
+type ahead map[facts.Ref]bool
+
+func (a ahead) add(c fixes.Change) {
+	switch {
+	case c.After == nil:
+		a[c.Ref()] = true // it may be made anew
+	case c.Before == nil && c.Ref().Kind == "Namespace":
+		a[c.Ref()] = true
+	case c.Before == nil && c.Ref().Kind == "CustomResourceDefinition":
+		kind, _, _ := unstructured.NestedString(c.After.Object, "spec", "names", "kind")
+		group, _, _ := unstructured.NestedString(c.After.Object, "spec", "group")
+		a[facts.Ref{Kind: kind, Namespace: group}] = true
+	}
+}
+
+func (a ahead) needed(c fixes.Change) bool {
+	kind := c.Object().GroupVersionKind()
+	return c.Before == nil && (a[c.Ref()] || a[facts.Ref{Kind: "Namespace", Name: c.Ref().Namespace}] || a[facts.Ref{Kind: kind.Kind, Namespace: kind.Group}])
+}
+
 // Apply journals the plan, then writes it. The repair that it returns tells what was
-// done, also beside an error: changes that were made before it are in the journal.
-func (a *Applier) Apply(ctx context.Context, plan fixes.Plan) (*Repair, error) {
+// done, also beside an error: changes that were made before it are in the journal. An
+// interrupt lets the write that is under way come to its end; then those that were made
+// are taken back, and the error is ErrInterrupted. known, which may be nil, is kept for
+// a verification by another process.
+func (a *Applier) Apply(ctx context.Context, plan fixes.Plan, known *Known) (*Repair, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r, err := a.newRepair(ctx, plan, known)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Journal.Write(ctx, r); err != nil {
+		return nil, fmt.Errorf("writing the journal (nothing was changed): %w", err)
+	}
+	versions := make([]*string, len(plan.Changes))
+	for i, c := range plan.Changes {
+		versions[i] = guard(c.Before)
+	}
+	if err := a.forward(ctx, r, versions); err != nil {
+		return r, err
+	}
+	return r, a.restart(ctx, r)
+}
+
+func (a *Applier) newRepair(ctx context.Context, plan fixes.Plan, known *Known) (*Repair, error) {
+	f := plan.Finding
 	r := &Repair{
-		ID: newID(a.Now()), Time: a.Now().UTC(), Fix: plan.Fix.ID, Check: plan.Finding.Check.ID,
-		Subject: plan.Finding.Subject, Server: a.Server, Context: a.Context, State: Pending,
+		ID: newID(a.Now()), Time: a.Now().UTC(), Fix: plan.Fix.ID, Check: f.Check.ID, Subject: f.Subject, Version: a.Version,
+		Message: f.Message, Evidence: f.Evidence, Places: f.Places, Known: known.Kept(),
+		Server: a.Server, Context: a.Context, State: Pending, Rollouts: plan.Rollouts,
+	}
+	if a.Who != nil {
+		r.Who = a.Who(ctx)
+	}
+	for _, p := range plan.Restarts {
+		r.Restarts = append(r.Restarts, Restart{Namespace: p.Namespace, Name: p.Name, UID: types.UID(p.UID())})
 	}
 	for _, c := range plan.Changes {
 		step, err := newStep(c)
@@ -79,24 +157,98 @@ func (a *Applier) Apply(ctx context.Context, plan fixes.Plan) (*Repair, error) {
 		}
 		r.Steps = append(r.Steps, step)
 	}
-	if err := a.Journal.Write(ctx, r); err != nil {
-		return nil, fmt.Errorf("writing the journal (nothing was changed): %w", err)
-	}
-	for i, c := range plan.Changes {
-		if _, err := a.do(ctx, r.Steps[i], guard(c.Before), ""); err != nil {
-			failed := fmt.Errorf("changing %s: %w", c.Ref(), err)
+	return r, nil
+}
+
+// forward writes the steps that are not known to be written, each only over its version,
+// and keeps the journal one write behind at most.
+func (a *Applier) forward(ctx context.Context, r *Repair, versions []*string) error {
+	for i := r.Done; i < len(r.Steps); i++ {
+		if ctx.Err() != nil {
+			return errors.Join(ErrInterrupted, a.abandon(ctx, r, i, "interrupted"))
+		}
+		if err := a.writeStep(ctx, &r.Steps[i], versions[i]); err != nil {
+			failed := fmt.Errorf("changing %s: %w", r.Steps[i].Ref, err)
 			if !refused(err) {
-				return r, failed // it may have been written: the entry stays pending
+				return failed // it may have been written: the entry stays pending
 			}
-			return r, errors.Join(failed, a.abandon(ctx, r, i))
+			return errors.Join(failed, a.abandon(ctx, r, i, failed.Error()))
 		}
 		r.Done = i + 1
+		if r.Done == len(r.Steps) {
+			break
+		}
+		if err := a.journal(ctx, r); err != nil {
+			failed := fmt.Errorf("writing the journal: %w", err)
+			return errors.Join(failed, a.abandon(ctx, r, r.Done, failed.Error()))
+		}
 	}
 	r.State = Applied
-	if err := a.Journal.Write(ctx, r); err != nil {
-		return r, fmt.Errorf("the changes are made, but not the journal's entry: %w", err)
+	if err := a.journal(ctx, r); err != nil {
+		return fmt.Errorf("the changes are made, but not the journal's entry: %w", err)
 	}
-	return r, a.restart(ctx, plan)
+	return nil
+}
+
+// writeStep writes one step, whatever becomes of the caller, and keeps what became of the
+// object.
+func (a *Applier) writeStep(ctx context.Context, s *Step, version *string) error {
+	ctx, cancel := shielded(ctx)
+	defer cancel()
+	now, err := a.guarded(ctx, *s, version, "")
+	for begin := time.Now(); s.Create != nil && meta.IsNoMatchError(err) && time.Since(begin) < learnKind && ctx.Err() == nil; {
+		time.Sleep(pollEvery)
+		now, err = a.guarded(ctx, *s, version, "")
+	}
+	if err == nil && now != nil && s.Create != nil {
+		s.UID = now.GetUID()
+	}
+	if err == nil && now != nil {
+		s.After = Bare(now)
+	}
+	return err
+}
+
+// guarded writes over the version that was shown, or asks what that would do. Where the
+// object has another one by now but is still what was shown, its status apart, which a
+// controller may write every second, the newer version is taken.
+func (a *Applier) guarded(ctx context.Context, s Step, version *string, dryRun string) (*unstructured.Unstructured, error) {
+	for left := retries; ; left-- {
+		out, err := a.do(ctx, s, version, dryRun)
+		was := s.before()
+		if !errors.Is(err, ErrChanged) || left == 0 || version == nil || was == nil {
+			return out, err
+		}
+		now, failed := a.get(ctx, s)
+		if failed != nil || now == nil || now.GetUID() != s.UID || !equal(Bare(now), Bare(was)) {
+			return nil, err
+		}
+		version = guard(now)
+	}
+}
+
+// equal compares what objects say, not how they hold it.
+func equal(a, b *unstructured.Unstructured) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && jsonpatch.Equal(x, y)
+}
+
+// shielded returns a context that an interrupt of the caller does not end.
+func shielded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), eachWrite)
+}
+
+func (a *Applier) journal(ctx context.Context, r *Repair) error {
+	ctx, cancel := shielded(ctx)
+	defer cancel()
+	return a.Journal.Write(ctx, r)
+}
+
+// Close records how a repair ended.
+func (a *Applier) Close(ctx context.Context, r *Repair, state State, outcome string) error {
+	r.State, r.Outcome = state, outcome
+	return a.journal(ctx, r)
 }
 
 // refused tells whether the API server itself said no, so that nothing was written. A
@@ -108,26 +260,25 @@ func refused(err error) bool {
 
 // abandon takes back the steps before the one that failed, or closes the entry where
 // there were none.
-func (a *Applier) abandon(ctx context.Context, r *Repair, done int) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	r.Done, r.State = done, NotApplied
+func (a *Applier) abandon(ctx context.Context, r *Repair, done int, why string) error {
+	r.Done, r.Outcome = done, why
 	if done == 0 {
-		return a.Journal.Write(ctx, r)
+		r.State = NotApplied
+		return a.journal(ctx, r)
 	}
-	if err := a.undo(ctx, r, RolledBack); err != nil {
-		r.State = Pending // as its entry says: some of it stands
-		return err
+	r.State, r.Goal = TakingBack, RolledBack
+	err := a.undo(context.WithoutCancel(ctx), r, RolledBack, false)
+	if err != nil {
+		return errors.Join(err, a.journal(ctx, r))
 	}
 	return nil
 }
 
-// restart deletes the plan's pods, each only if it is still the one that was shown.
-func (a *Applier) restart(ctx context.Context, plan fixes.Plan) error {
+// restart deletes the repair's pods, each only if it is still the one that was shown.
+func (a *Applier) restart(ctx context.Context, r *Repair) error {
 	pods := a.Client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"})
-	for _, p := range plan.Restarts {
-		uid := types.UID(p.UID())
-		err := pods.Namespace(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	for _, p := range r.Restarts {
+		err := pods.Namespace(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			return fmt.Errorf("deleting pod %s/%s: %w", p.Namespace, p.Name, err)
 		}
@@ -135,93 +286,54 @@ func (a *Applier) restart(ctx context.Context, plan fixes.Plan) error {
 	return nil
 }
 
-// Undo takes a repair back, newest step first. A field that somebody has changed since
-// makes it ErrChanged, and nothing is overwritten. Where it stops half way, the entry
-// keeps what is still to be taken back.
-func (a *Applier) Undo(ctx context.Context, r *Repair) error { return a.takeBack(ctx, r, Undone) }
-
-// PreviewUndo asks the API server what taking a repair back would make of each object.
-func (a *Applier) PreviewUndo(ctx context.Context, r *Repair) ([]Preview, error) {
-	var out []Preview
-	for _, step := range slices.Backward(written(r)) {
-		client, err := a.resource(step)
+// Resume carries a repair on that stopped half way: what it did not write yet is written,
+// and one that was being taken back is taken back. A step whose object is neither what it
+// was nor what the repair made of it is a Conflict, and nothing is written.
+func (a *Applier) Resume(ctx context.Context, r *Repair) error {
+	if r.State == TakingBack {
+		return a.undo(ctx, r, r.Goal, false)
+	}
+	if r.State != Pending {
+		return a.restart(ctx, r)
+	}
+	versions := make([]*string, len(r.Steps))
+	done := len(r.Steps)
+	for i, s := range r.Steps {
+		now, where, err := a.find(ctx, s)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		now, err := client.Get(ctx, step.Ref.Name, metav1.GetOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("reading %s: %w", step.Ref, err)
+		where = among(r.Steps, i, now, where)
+		switch {
+		case where == asAfter && i <= r.Done:
+		case where == asBefore && i >= r.Done:
+			done = min(done, i)
+		default:
+			return &Conflict{Ref: s.Ref, Before: s.before(), After: s.after(), Now: now}
 		}
-		after, err := a.do(ctx, step.inverse(), nil, metav1.DryRunAll)
-		if r.State == Pending && untouched(step, err) {
-			after, err = now, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("dry run on %s: %w", step.Ref, err)
-		}
-		out = append(out, Preview{Ref: step.Ref, Before: now, After: after})
-	}
-	return out, nil
-}
-
-// RollBack takes a repair back because it did not cure.
-func (a *Applier) RollBack(ctx context.Context, r *Repair) error {
-	return a.takeBack(ctx, r, RolledBack)
-}
-
-func (a *Applier) takeBack(ctx context.Context, r *Repair, state State) error {
-	if !r.Open() {
-		return fmt.Errorf("repair %s is %s already", r.ID, r.State)
-	}
-	return a.undo(ctx, r, state)
-}
-
-func (a *Applier) undo(ctx context.Context, r *Repair, state State) error {
-	steps := written(r)
-	for i, step := range slices.Backward(steps) {
-		if err := a.undoStep(ctx, step, r.State == Pending); err != nil {
-			return errors.Join(fmt.Errorf("undoing the change of %s: %w", step.Ref, err), a.stopUndo(ctx, r, i+1, len(steps)))
+		if s.Create == nil {
+			versions[i] = guard(now)
 		}
 	}
-	r.State = state
-	return a.Journal.Write(ctx, r)
-}
-
-// stopUndo keeps that only the first steps are still to be taken back: those after them
-// could not be taken back a second time. A pending repair finds that out by itself.
-func (a *Applier) stopUndo(ctx context.Context, r *Repair, left, steps int) error {
-	if !r.Open() || r.State == Pending || left == steps {
-		return nil
+	r.Done = done
+	if err := a.forward(ctx, r, versions); err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	r.Done = left
-	return a.Journal.Write(ctx, r)
+	return a.restart(ctx, r)
 }
 
-// written returns the steps to take back: all of a pending repair, of which it is found
-// out one by one whether they were written.
-func written(r *Repair) []Step {
-	if r.State == Pending {
-		return r.Steps
+// among corrects how a step stands where another one deletes or creates its object anew.
+func among(steps []Step, i int, now *unstructured.Unstructured, where place) place {
+	for j, s := range steps {
+		switch {
+		case s.Ref != steps[i].Ref || now == nil:
+		case j > i && s.Create != nil && s.found(now) == asAfter:
+			return asAfter
+		case j < i && s.Delete != nil && s.UID == now.GetUID():
+			return asBefore
+		}
 	}
-	return r.Steps[:min(r.Done, len(r.Steps))]
-}
-
-func (a *Applier) undoStep(ctx context.Context, step Step, maybe bool) error {
-	_, err := a.do(ctx, step.inverse(), nil, "")
-	if maybe && untouched(step, err) {
-		return nil
-	}
-	return err
-}
-
-// untouched tells from the answer to its undo that a step was never written: the fields
-// are not what the repair made them, what it creates is not there, what it deletes is.
-func untouched(step Step, err error) bool {
-	return errors.Is(err, ErrChanged) ||
-		step.Create != nil && apierrors.IsNotFound(err) ||
-		step.Delete != nil && apierrors.IsAlreadyExists(err)
+	return where
 }
 
 // guard returns the precondition of a write: the version that was shown.

@@ -91,12 +91,12 @@ func TestApplyJournalsFirst(t *testing.T) {
 		}
 	}
 	a := s.applier(t)
-	r, err := a.Apply(t.Context(), p)
+	r, err := a.Apply(t.Context(), p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "requests", []string{"POST journal", "PATCH configmaps/breakfast", "PATCH configmaps/lunch", "PATCH configmaps/dinner",
-		"PUT journal", "DELETE pods/cook-1"}, s.writes())
+	same(t, "requests", []string{"POST journal", "PATCH configmaps/breakfast", "PUT journal", "PATCH configmaps/lunch", "PUT journal",
+		"PATCH configmaps/dinner", "PUT journal", "DELETE pods/cook-1"}, s.writes())
 	same(t, "texts", newTexts, texts(s, objects))
 	if r.State != apply.Applied || r.Done != 3 || !r.Open() || r.Place != "cluster" {
 		t.Errorf("got %s, %d steps done, kept in %q", r.State, r.Done, r.Place)
@@ -138,7 +138,7 @@ func TestRestart(t *testing.T) {
 			s.before = on("DELETE pods/waiter-0", tt.status)
 			p := plan()
 			p.Restarts = []*facts.Pod{{Namespace: "shop", Name: "waiter-0", Rare: &facts.Rare{UID: tt.uid}}}
-			r, err := s.applier(t).Apply(t.Context(), p)
+			r, err := s.applier(t).Apply(t.Context(), p, nil)
 			if got := errText(err); (got == "") != (tt.wantErr == "") || !strings.Contains(got, tt.wantErr) {
 				t.Errorf("got error %q, want %q", got, tt.wantErr)
 			}
@@ -177,12 +177,12 @@ func TestRefusedWriteIsTakenBack(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, objects, p := three(t)
 			s.before = on("PATCH configmaps/dinner", tt.status)
-			r, err := s.applier(t).Apply(t.Context(), p)
+			r, err := s.applier(t).Apply(t.Context(), p, nil)
 			if err == nil || !strings.Contains(err.Error(), "changing ConfigMap shop/dinner: ") || errors.Is(err, apply.ErrChanged) != tt.changed {
 				t.Errorf("got error %v", err)
 			}
-			same(t, "requests", []string{"POST journal", "PATCH configmaps/breakfast", "PATCH configmaps/lunch",
-				"PATCH configmaps/lunch", "PATCH configmaps/breakfast", "PUT journal"}, s.writes())
+			same(t, "requests", []string{"POST journal", "PATCH configmaps/breakfast", "PUT journal", "PATCH configmaps/lunch", "PUT journal",
+				"PUT journal", "PATCH configmaps/lunch", "PUT journal", "PATCH configmaps/breakfast", "PUT journal"}, s.writes())
 			same(t, "texts", oldTexts, texts(s, objects))
 			same(t, "entry", []apply.State{apply.RolledBack}, s.entries(t))
 			if r.Open() {
@@ -195,7 +195,7 @@ func TestRefusedWriteIsTakenBack(t *testing.T) {
 func TestFirstWriteRefused(t *testing.T) {
 	s, objects, p := three(t)
 	s.before = on("PATCH configmaps/breakfast", refusal(403, metav1.StatusReasonForbidden))
-	r, err := s.applier(t).Apply(t.Context(), p)
+	r, err := s.applier(t).Apply(t.Context(), p, nil)
 	if err == nil || r.State != apply.NotApplied || r.Open() {
 		t.Errorf("got %v and state %s", err, r.State)
 	}
@@ -218,8 +218,8 @@ func TestTakingBackFails(t *testing.T) {
 		return nil
 	}
 	a := s.applier(t)
-	r, err := a.Apply(t.Context(), p)
-	for _, want := range []string{"changing ConfigMap shop/dinner", "undoing the change of ConfigMap shop/lunch"} {
+	r, err := a.Apply(t.Context(), p, nil)
+	for _, want := range []string{"changing ConfigMap shop/dinner", "dry run on ConfigMap shop/lunch"} {
 		if !strings.Contains(errText(err), want) {
 			t.Errorf("the error lacks %q: %v", want, err)
 		}
@@ -228,14 +228,14 @@ func TestTakingBackFails(t *testing.T) {
 		t.Errorf("got state %s, but two changes stand", r.State)
 	}
 	same(t, "texts", []string{"new breakfast", "new lunch", "old dinner"}, texts(s, objects))
-	same(t, "entry", []apply.State{apply.Pending}, s.entries(t))
+	same(t, "entry", []apply.State{apply.TakingBack}, s.entries(t))
 
 	s.behave()
 	list, err := a.Journal.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Undo(t.Context(), list[0]); err != nil {
+	if err := a.Undo(t.Context(), list[0], false); err != nil {
 		t.Error(err)
 	}
 	same(t, "texts after undo", oldTexts, texts(s, objects))

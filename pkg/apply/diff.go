@@ -17,6 +17,11 @@ import (
 // ConfigMap are compared line by line, each under its key; everything else as YAML.
 // Either side may be nil; became is what the second one is called. Equal objects give "".
 func Diff(ref facts.Ref, before, after *unstructured.Unstructured, became string) (string, error) {
+	return DiffBetween(ref, before, after, "now", became)
+}
+
+// DiffBetween is Diff with a name for the first object, too.
+func DiffBetween(ref facts.Ref, before, after *unstructured.Unstructured, was, became string) (string, error) {
 	var out strings.Builder
 	a, b := shown(before), shown(after)
 	if ref.Kind == "ConfigMap" && before != nil && after != nil {
@@ -27,7 +32,7 @@ func Diff(ref facts.Ref, before, after *unstructured.Unstructured, became string
 		for _, k := range slices.Sorted(maps.Keys(all)) {
 			name := fmt.Sprintf("%s, key %s", ref, k)
 			out.WriteString(emptyText(name, x, y, k))
-			out.Write(diff.Diff(name+" (now)", []byte(x[k]), name+" ("+became+")", []byte(y[k])))
+			out.Write(diff.Diff(name+" ("+was+")", []byte(x[k]), name+" ("+became+")", []byte(y[k])))
 		}
 	}
 	x, err := toYAML(a)
@@ -38,7 +43,7 @@ func Diff(ref facts.Ref, before, after *unstructured.Unstructured, became string
 	if err != nil {
 		return "", err
 	}
-	out.Write(diff.Diff(ref.String()+" (now)", x, ref.String()+" ("+became+")", y))
+	out.Write(diff.Diff(ref.String()+" ("+was+")", x, ref.String()+" ("+became+")", y))
 	return strip(out.String()), nil
 }
 

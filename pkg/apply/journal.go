@@ -1,12 +1,15 @@
 package apply
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,8 +20,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -26,6 +31,7 @@ const (
 	journalNamespace = "kube-system"
 	journalLabel     = "app.kubernetes.io/managed-by"
 	journalKey       = "repair.json"
+	packedKey        = "repair.json.gz"
 	journalPrefix    = "netdoctor-repair-"
 )
 
@@ -37,6 +43,7 @@ const (
 	Pending    State = "pending"     // journalled; whether it was written is not known
 	NotApplied State = "not-applied" // the API server refused it
 	Applied    State = "applied"     // written, not verified
+	TakingBack State = "taking-back" // being undone or rolled back
 	Cured      State = "cured"       // written, and the fault is gone
 	RolledBack State = "rolled-back" // taken back because it did not cure
 	Undone     State = "undone"      // taken back by hand
@@ -46,21 +53,43 @@ const (
 type Repair struct {
 	ID      string    `json:"id"`
 	Time    time.Time `json:"time"`
-	Check   string    `json:"check"`
-	Fix     string    `json:"fix"`
-	Subject facts.Ref `json:"subject"`
+	Who     string    `json:"who,omitempty"`     // the user that the API server took the caller for
+	Version string    `json:"version,omitempty"` // of the tool
 	Server  string    `json:"server"`
 	Context string    `json:"context,omitempty"`
-	State   State     `json:"state"`
-	Done    int       `json:"done"` // how many steps are known to be written
-	Steps   []Step    `json:"steps"`
+
+	Check    string            `json:"check"`
+	Fix      string            `json:"fix"`
+	Subject  facts.Ref         `json:"subject"`
+	Message  string            `json:"message,omitempty"`
+	Evidence []checks.Evidence `json:"evidence,omitempty"`
+	Places   []facts.Ref       `json:"places,omitempty"`
+	Known    *Known            `json:"known,omitempty"`
+
+	State    State       `json:"state"`
+	Goal     State       `json:"goal,omitempty"`    // what it will be once it is taken back
+	Outcome  string      `json:"outcome,omitempty"` // why it was taken back, or not verified
+	Done     int         `json:"done"`              // how many steps are known to be written and not taken back
+	Steps    []Step      `json:"steps"`
+	Restarts []Restart   `json:"restarts,omitempty"`
+	Rollouts []facts.Ref `json:"rollouts,omitempty"`
 
 	// Place says where the entry is kept: "cluster" or the path of a file.
 	Place string `json:"-"`
 }
 
-// Open tells whether the repair stands and can be taken back.
-func (r *Repair) Open() bool { return r.State == Applied || r.State == Cured || r.State == Pending }
+// Restart is a pod that is deleted after the changes.
+type Restart struct {
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"`
+	UID       types.UID `json:"uid"`
+}
+
+// Open tells whether the repair, or a part of it, stands and can be taken back.
+func (r *Repair) Open() bool { return r.State == Applied || r.State == Cured || r.Half() }
+
+// Half tells whether it stopped before it was either written or taken back.
+func (r *Repair) Half() bool { return r.State == Pending || r.State == TakingBack }
 
 // newID makes an id that sorts by time: 20261125-031500-1f3a9c04.
 func newID(now time.Time) string {
@@ -83,12 +112,13 @@ func (j *Journal) Write(ctx context.Context, r *Repair) error {
 		return err
 	}
 	if r.Place == "" || r.Place == "cluster" {
-		err := j.writeConfigMap(ctx, r, string(data))
+		err := j.writeConfigMap(ctx, r, data)
 		if err == nil {
 			r.Place = "cluster"
 			return nil
 		}
-		if r.Place != "" || !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
+		elsewhere := apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || errors.Is(err, errTooLarge)
+		if r.Place != "" || !elsewhere {
 			return err
 		}
 	}
@@ -121,11 +151,32 @@ func replaceFile(name string, data []byte) error {
 	return os.Rename(name+".new", name)
 }
 
-func (j *Journal) writeConfigMap(ctx context.Context, r *Repair, data string) error {
+// readable is up to which size an entry is kept as text. A ConfigMap holds 1 MiB of keys
+// and values (k8s.io/api core/v1 MaxSecretSize); later states of an entry may add to it.
+const (
+	readable  = 256 << 10
+	mostFits  = 1<<20 - 1<<10
+	mostFirst = mostFits - 64<<10
+)
+
+var errTooLarge = errors.New("the entry does not fit into a ConfigMap")
+
+func (j *Journal) writeConfigMap(ctx context.Context, r *Repair, data []byte) error {
 	client := j.ConfigMaps.ConfigMaps(journalNamespace)
 	cm := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: journalPrefix + r.ID, Labels: map[string]string{journalLabel: "kubectl-netdoctor"}},
-		Data:       map[string]string{journalKey: data},
+	}
+	if len(data) <= readable {
+		cm.Data = map[string]string{journalKey: string(data)}
+	} else {
+		packed, err := pack(data)
+		if err != nil {
+			return err
+		}
+		if len(packed) > mostFits || r.Place == "" && len(packed) > mostFirst {
+			return errTooLarge
+		}
+		cm.BinaryData = map[string][]byte{packedKey: packed}
 	}
 	if r.Place == "" {
 		_, err := client.Create(ctx, cm, metav1.CreateOptions{FieldManager: fieldManager})
@@ -133,6 +184,42 @@ func (j *Journal) writeConfigMap(ctx context.Context, r *Repair, data string) er
 	}
 	_, err := client.Update(ctx, cm, metav1.UpdateOptions{FieldManager: fieldManager})
 	return err
+}
+
+func pack(data []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// mostUnpacked bounds what a damaged entry can make of itself.
+const mostUnpacked = 64 << 20
+
+func unpack(data []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(r, mostUnpacked))
+}
+
+// entryOf returns the text of an entry, nothing where it is damaged.
+func entryOf(cm *corev1.ConfigMap) []byte {
+	packed, found := cm.BinaryData[packedKey]
+	if !found {
+		return []byte(cm.Data[journalKey])
+	}
+	data, err := unpack(packed)
+	if err != nil {
+		return nil
+	}
+	return data
 }
 
 // List returns the repairs of this cluster, oldest first. Where the cluster's own
@@ -152,7 +239,7 @@ func (j *Journal) listConfigMaps(ctx context.Context) (out []*Repair, errs error
 	}
 	for _, cm := range list.Items {
 		r := &Repair{Place: "cluster"}
-		if !r.parse([]byte(cm.Data[journalKey])) || cm.Name != journalPrefix+r.ID {
+		if !r.parse(entryOf(&cm)) || cm.Name != journalPrefix+r.ID {
 			errs = errors.Join(errs, fmt.Errorf("the journal's entry ConfigMap %s/%s is damaged: key %s does not hold its repair", cm.Namespace, cm.Name, journalKey))
 			continue
 		}

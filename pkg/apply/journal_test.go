@@ -131,7 +131,7 @@ func TestSameSecond(t *testing.T) {
 			a := s.applier(t)
 			seen := map[string]bool{}
 			for range 2 {
-				r, err := a.Apply(t.Context(), plan())
+				r, err := a.Apply(t.Context(), plan(), nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -113,6 +113,9 @@ func (s *server) put(o *unstructured.Unstructured) {
 func (s *server) store(key string, o map[string]any) {
 	s.version++
 	u := unstructured.Unstructured{Object: o}
+	if old, known := s.objects[key]; known && u.GetUID() == "" {
+		u.SetUID((&unstructured.Unstructured{Object: old}).GetUID())
+	}
 	if u.GetUID() == "" {
 		u.SetUID(types.UID(fmt.Sprintf("uid-%d", s.version)))
 	}
@@ -307,5 +310,30 @@ func on(line string, status *metav1.Status) func(string) *metav1.Status {
 			return status
 		}
 		return nil
+	}
+}
+
+// onNth answers the nth such request with status.
+func onNth(line string, n int, status *metav1.Status) func(string) *metav1.Status {
+	return func(got string) *metav1.Status {
+		if got == line {
+			n--
+		}
+		if got == line && n == 0 {
+			return status
+		}
+		return nil
+	}
+}
+
+// cutAt cuts the connection after the effect of the nth such request.
+func cutAt(line string, n int) func(string) {
+	return func(got string) {
+		if got == line {
+			n--
+		}
+		if got == line && n == 0 {
+			panic(http.ErrAbortHandler)
+		}
 	}
 }

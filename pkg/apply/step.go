@@ -12,6 +12,7 @@ import (
 
 	"gomodules.xyz/jsonpatch/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -31,7 +32,17 @@ type Step struct {
 	Undo       []Operation                `json:"undo,omitempty"`
 	Create     *unstructured.Unstructured `json:"create,omitempty"`
 	Delete     *unstructured.Unstructured `json:"delete,omitempty"`
+
+	// UID is the object's that was shown, or of the one that was created.
+	UID types.UID `json:"uid,omitempty"`
+	// Before and After are the object as it was shown, where it stays, and as it was planned
+	// or, once it is written, as the API server had it then, without what the server sets.
+	Before *unstructured.Unstructured `json:"before,omitempty"`
+	After  *unstructured.Unstructured `json:"after,omitempty"`
 }
+
+// ErrSecret refuses a plan that touches a Secret: the journal would hold it.
+var ErrSecret = errors.New("a repair does not touch Secrets, since the journal would hold what is in them")
 
 // Operation is one line of a JSON patch (RFC 6902).
 type Operation struct {
@@ -59,6 +70,12 @@ func (o *Operation) UnmarshalJSON(data []byte) error {
 
 func newStep(c fixes.Change) (Step, error) {
 	step := Step{Ref: c.Ref(), APIVersion: c.Object().GetAPIVersion()}
+	if step.Ref.Kind == "Secret" && step.APIVersion == "v1" {
+		return Step{}, fmt.Errorf("%s: %w", step.Ref, ErrSecret)
+	}
+	if c.Before != nil {
+		step.UID = c.Before.GetUID()
+	}
 	switch {
 	case c.Before == nil:
 		step.Create = c.After
@@ -75,6 +92,7 @@ func newStep(c fixes.Change) (Step, error) {
 		return Step{}, fmt.Errorf("comparing %s: %w", c.Ref(), err)
 	}
 	step.Undo = keeping(step.Undo, c.After)
+	step.Before, step.After = Bare(c.Before), Bare(c.After)
 	return step, nil
 }
 
@@ -186,6 +204,10 @@ func Patch(c fixes.Change) ([]Operation, error) {
 func (s Step) inverse() Step {
 	s.Patch, s.Undo = s.Undo, s.Patch
 	s.Create, s.Delete = s.Delete, s.Create
+	s.Before, s.After = s.After, s.Before
+	if s.Create != nil {
+		s.UID = "" // it comes back as another object
+	}
 	return s
 }
 
@@ -204,14 +226,16 @@ func (a *Applier) do(ctx context.Context, s Step, version *string, dryRun string
 	case s.Create != nil:
 		return created(client.Create(ctx, Bare(s.Create), metav1.CreateOptions{DryRun: dry, FieldManager: fieldManager}))
 	case s.Delete != nil:
-		uid := s.Delete.GetUID()
 		opts := metav1.DeleteOptions{DryRun: dry, Preconditions: &metav1.Preconditions{ResourceVersion: version}}
-		if uid != "" {
-			opts.Preconditions.UID = &uid
+		if s.UID != "" {
+			opts.Preconditions.UID = &s.UID
 		}
 		return nil, told(client.Delete(ctx, s.Ref.Name, opts))
 	}
 	ops := slices.Clone(s.Patch)
+	if s.UID != "" {
+		ops = slices.Insert(ops, 0, Operation{Op: "test", Path: "/metadata/uid", Value: string(s.UID)})
+	}
 	if version != nil {
 		ops = append(ops, Operation{Op: "add", Path: "/metadata/resourceVersion", Value: *version})
 	}
@@ -257,7 +281,12 @@ func (a *Applier) resource(s Step) (dynamic.ResourceInterface, error) {
 	if err != nil {
 		return nil, err
 	}
-	mapping, err := a.Mapper.RESTMapping(schema.GroupKind{Group: gv.Group, Kind: s.Ref.Kind}, gv.Version)
+	kind := schema.GroupKind{Group: gv.Group, Kind: s.Ref.Kind}
+	mapping, err := a.Mapper.RESTMapping(kind, gv.Version)
+	if fresh, ok := a.Mapper.(meta.ResettableRESTMapper); ok && meta.IsNoMatchError(err) {
+		fresh.Reset()
+		mapping, err = a.Mapper.RESTMapping(kind, gv.Version)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the API of %s: %w", s.Ref.Kind, err)
 	}

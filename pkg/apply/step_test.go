@@ -127,7 +127,7 @@ func steps(t *testing.T, changes ...fixes.Change) []apply.Step {
 	t.Helper()
 	s := newServer(t) // it has no such objects: only the entry is written
 	a := s.applier(t)
-	_, _ = a.Apply(t.Context(), plan(changes...))
+	_, _ = a.Apply(t.Context(), plan(changes...), nil)
 	list, err := a.Journal.List(t.Context())
 	if err != nil || len(list) != 1 {
 		t.Fatalf("got %d entries and error %v, want 1 and none", len(list), err)

@@ -17,7 +17,7 @@ import (
 func applied(t *testing.T, s *server, p fixes.Plan) (*apply.Applier, *apply.Repair) {
 	t.Helper()
 	a := s.applier(t)
-	if _, err := a.Apply(t.Context(), p); err != nil {
+	if _, err := a.Apply(t.Context(), p, nil); err != nil {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
@@ -37,8 +37,10 @@ func only(t *testing.T, a *apply.Applier) *apply.Repair {
 
 func TestUndoNewestFirstAndOnce(t *testing.T) {
 	for name, undo := range map[apply.State]func(*apply.Applier, *testing.T, *apply.Repair) error{
-		apply.Undone:     func(a *apply.Applier, t *testing.T, r *apply.Repair) error { return a.Undo(t.Context(), r) },
-		apply.RolledBack: func(a *apply.Applier, t *testing.T, r *apply.Repair) error { return a.RollBack(t.Context(), r) },
+		apply.Undone: func(a *apply.Applier, t *testing.T, r *apply.Repair) error { return a.Undo(t.Context(), r, false) },
+		apply.RolledBack: func(a *apply.Applier, t *testing.T, r *apply.Repair) error {
+			return a.RollBack(t.Context(), r, "not cured")
+		},
 	} {
 		t.Run(string(name), func(t *testing.T) {
 			s, objects, p := three(t)
@@ -46,7 +48,8 @@ func TestUndoNewestFirstAndOnce(t *testing.T) {
 			if err := undo(a, t, r); err != nil {
 				t.Fatal(err)
 			}
-			want := []string{"PATCH configmaps/dinner", "PATCH configmaps/lunch", "PATCH configmaps/breakfast", "PUT journal"}
+			want := []string{"PUT journal", "PATCH configmaps/dinner", "PUT journal", "PATCH configmaps/lunch", "PUT journal",
+				"PATCH configmaps/breakfast", "PUT journal"}
 			same(t, "requests", want, s.writes())
 			same(t, "texts", oldTexts, texts(s, objects))
 			same(t, "entry", []apply.State{name}, s.entries(t))
@@ -65,7 +68,7 @@ func TestUndoNewestFirstAndOnce(t *testing.T) {
 func TestPreviewUndo(t *testing.T) {
 	s, objects, p := three(t)
 	a, r := applied(t, s, p)
-	got, err := a.PreviewUndo(t.Context(), r)
+	got, err := a.PreviewUndo(t.Context(), r, false)
 	if err != nil || len(got) != 3 {
 		t.Fatalf("got %d previews and error %v", len(got), err)
 	}
@@ -76,7 +79,7 @@ func TestPreviewUndo(t *testing.T) {
 	same(t, "texts", newTexts, texts(s, objects))
 
 	s.put(configMap("lunch", map[string]any{"to": "soup"}))
-	if _, err := a.PreviewUndo(t.Context(), r); !errors.Is(err, apply.ErrChanged) || !strings.Contains(err.Error(), "ConfigMap shop/lunch") {
+	if _, err := a.PreviewUndo(t.Context(), r, false); !errors.Is(err, apply.ErrChanged) || !strings.Contains(err.Error(), "ConfigMap shop/lunch") {
 		t.Errorf("got error %v, want that lunch has changed", err)
 	}
 }
@@ -84,34 +87,68 @@ func TestPreviewUndo(t *testing.T) {
 // An undo that stops half way is taken up again where it stopped: what was taken back
 // already is no change by somebody else.
 func TestUndoStopsHalfWay(t *testing.T) {
+	for name, stop := range map[string]func(s *server){
+		"no": func(s *server) {
+			s.before = onNth("PATCH configmaps/lunch", 2, refusal(500, metav1.StatusReasonInternalError))
+		},
+		"no answer":      func(s *server) { s.after = cutAt("PATCH configmaps/lunch", 2) },
+		"journal lost":   func(s *server) { s.after = cutAt("PUT journal", 2) },
+		"last word lost": func(s *server) { s.before = onNth("PUT journal", 4, refusal(500, metav1.StatusReasonInternalError)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, objects, p := three(t)
+			a, r := applied(t, s, p)
+			stop(s)
+			_ = a.Undo(t.Context(), r, false)
+			s.behave()
+			if r := only(t, a); name != "journal lost" && (r.State != apply.TakingBack || !r.Half()) {
+				t.Errorf("the entry does not tell that the undo stopped half way: %s", r.State)
+			}
+			if r = only(t, a); r.Open() {
+				if _, err := a.PreviewUndo(t.Context(), r, false); err != nil {
+					t.Error(err)
+				}
+				if err := a.Undo(t.Context(), r, false); err != nil {
+					t.Error(err)
+				}
+			}
+			same(t, "texts after the second time", oldTexts, texts(s, objects))
+			same(t, "entry after the second time", []apply.State{apply.Undone}, s.entries(t))
+		})
+	}
+}
+
+// What somebody changed since stops an undo before anything is written, and the error
+// knows the three states of the object.
+func TestUndoConflict(t *testing.T) {
 	s, objects, p := three(t)
 	a, r := applied(t, s, p)
-	s.put(configMap("lunch", map[string]any{"to": "soup"}))
-	err := a.Undo(t.Context(), r)
-	if !errors.Is(err, apply.ErrChanged) || !strings.Contains(err.Error(), "undoing the change of ConfigMap shop/lunch: ") {
-		t.Errorf("got error %v", err)
+	s.put(configMap("lunch", map[string]any{"to": "soup", "with": "bread"}))
+	err := a.Undo(t.Context(), r, false)
+	var c *apply.Conflict
+	if !errors.Is(err, apply.ErrChanged) || !errors.As(err, &c) {
+		t.Fatalf("got error %v", err)
 	}
-	same(t, "texts", []string{"new breakfast", "soup", "old dinner"}, texts(s, objects))
-	same(t, "entry", []apply.State{apply.Applied}, s.entries(t))
+	if to(c.Before) != "old lunch" || to(c.After) != "new lunch" || to(c.Now) != "soup" {
+		t.Errorf("got %v, %v, %v", c.Before, c.After, c.Now)
+	}
+	same(t, "texts", []string{"new breakfast", "soup", "new dinner"}, texts(s, objects))
+	same(t, "requests", []string(nil), s.writes())
 
-	s.put(configMap("lunch", map[string]any{"to": "new lunch"}))
-	r = only(t, a)
-	previews, err := a.PreviewUndo(t.Context(), r)
-	if err != nil || len(previews) != 2 {
-		t.Errorf("got %d previews and error %v, want the two that are left", len(previews), err)
+	if err := a.Undo(t.Context(), only(t, a), true); err != nil {
+		t.Fatal(err)
 	}
-	if err := a.Undo(t.Context(), r); err != nil {
-		t.Error(err)
+	same(t, "texts after force", oldTexts, texts(s, objects))
+	if with, _, _ := unstructured.NestedString(s.get(objects[1]).Object, "data", "with"); with != "bread" {
+		t.Error("force did not keep what somebody added")
 	}
-	same(t, "texts after the second time", oldTexts, texts(s, objects))
-	same(t, "entry after the second time", []apply.State{apply.Undone}, s.entries(t))
 }
 
 func TestUndoOfNothingWritesNothing(t *testing.T) {
 	s, _, p := three(t)
 	a, r := applied(t, s, p)
 	s.before = on("PATCH configmaps/dinner", refusal(http.StatusForbidden, metav1.StatusReasonForbidden))
-	if err := a.Undo(t.Context(), r); err == nil || errors.Is(err, apply.ErrChanged) {
+	if err := a.Undo(t.Context(), r, false); err == nil || errors.Is(err, apply.ErrChanged) {
 		t.Errorf("got error %v, want that it is forbidden", err)
 	}
 	same(t, "requests", []string(nil), s.writes())
@@ -125,7 +162,7 @@ func TestUndoLeavesOtherFields(t *testing.T) {
 	s, objects, p := three(t)
 	a, r := applied(t, s, p)
 	s.put(configMap("lunch", map[string]any{"to": "new lunch", "with/salt~": "yes"}))
-	if err := a.Undo(t.Context(), r); err != nil {
+	if err := a.Undo(t.Context(), r, false); err != nil {
 		t.Fatal(err)
 	}
 	data, _, _ := unstructured.NestedStringMap(s.get(objects[1]).Object, "data")
@@ -140,10 +177,10 @@ func TestUndoOfCreatedAndDeleted(t *testing.T) {
 	if s.get(made) == nil || s.get(doomed) != nil {
 		t.Fatal("not applied")
 	}
-	if err := a.Undo(t.Context(), r); err != nil {
+	if err := a.Undo(t.Context(), r, false); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "requests", []string{"POST configmaps", "DELETE configmaps/supper", "PUT journal"}, s.writes())
+	same(t, "requests", []string{"PUT journal", "POST configmaps", "PUT journal", "DELETE configmaps/supper", "PUT journal"}, s.writes())
 	if s.get(made) != nil {
 		t.Error("what was created is still there")
 	}
@@ -167,7 +204,7 @@ func TestOnlyWhatWasShown(t *testing.T) {
 			touched := shown.DeepCopy()
 			touched.SetLabels(map[string]string{"cold": "yes"})
 			s.put(touched)
-			if _, err := s.applier(t).Apply(t.Context(), plan(of(shown))); !errors.Is(err, apply.ErrChanged) {
+			if _, err := s.applier(t).Apply(t.Context(), plan(of(shown)), nil); !errors.Is(err, apply.ErrChanged) {
 				t.Errorf("got error %v, want that it has changed", err)
 			}
 			if got := s.get(shown); got == nil || to(got) != "the dog" {
@@ -184,12 +221,12 @@ func TestUndoOfNeverWritten(t *testing.T) {
 	s := newServer(t, doomed, kept)
 	s.before = on("POST configmaps", refusal(http.StatusGatewayTimeout, metav1.StatusReasonTimeout))
 	a := s.applier(t)
-	if _, err := a.Apply(t.Context(), plan(fixes.Change{After: made}, fixes.Change{Before: doomed}, change(kept, "new lunch"))); err == nil {
+	if _, err := a.Apply(t.Context(), plan(fixes.Change{After: made}, fixes.Change{Before: doomed}, change(kept, "new lunch")), nil); err == nil {
 		t.Fatal("no error")
 	}
 	s.behave()
 	r := only(t, a)
-	previews, err := a.PreviewUndo(t.Context(), r)
+	previews, err := a.PreviewUndo(t.Context(), r, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +235,7 @@ func TestUndoOfNeverWritten(t *testing.T) {
 			t.Errorf("%s: got diff %q and error %v, want none", p.Ref, text, err)
 		}
 	}
-	if err := a.Undo(t.Context(), r); err != nil {
+	if err := a.Undo(t.Context(), r, false); err != nil {
 		t.Error(err)
 	}
 	same(t, "entry", []apply.State{apply.Undone}, s.entries(t))
@@ -211,10 +248,11 @@ func TestUndoOfPendingStillFails(t *testing.T) {
 	s, _, p := three(t)
 	s.before = on("PATCH configmaps/lunch", refusal(http.StatusGatewayTimeout, metav1.StatusReasonTimeout))
 	a := s.applier(t)
-	if _, err := a.Apply(t.Context(), p); err == nil {
+	if _, err := a.Apply(t.Context(), p, nil); err == nil {
 		t.Fatal("no error")
 	}
-	if err := a.Undo(t.Context(), only(t, a)); err == nil {
+	s.before = on("PATCH configmaps/breakfast", refusal(http.StatusGatewayTimeout, metav1.StatusReasonTimeout))
+	if err := a.Undo(t.Context(), only(t, a), false); err == nil {
 		t.Error("an undo without an answer passes for one of nothing")
 	}
 	same(t, "entry", []apply.State{apply.Pending}, s.entries(t))

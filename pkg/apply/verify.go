@@ -24,24 +24,69 @@ type Look struct {
 	Results  []checks.Result
 }
 
+// Known is what a repair must know of the cluster before it to judge over it: where the
+// fault showed, and what was broken besides.
+type Known struct {
+	Sites  []facts.Ref `json:"sites"`
+	Faults []Fault     `json:"faults,omitempty"`
+	// Cut says that there were too many faults to keep: whether anything new broke is then
+	// not known.
+	Cut bool `json:"cut,omitempty"`
+}
+
+// Fault is one finding in names that outlast a repair.
+type Fault struct {
+	Check   string    `json:"check"`
+	Subject facts.Ref `json:"subject"`
+}
+
+// mostFaults bounds what the journal keeps: a large cluster may have 150,000 findings.
+const mostFaults = 3000
+
+// Remember returns what is known before the repair of a finding.
+func Remember(before Look, finding checks.Finding) *Known {
+	k := &Known{Sites: sites(before.Snapshot, finding)}
+	for _, r := range before.Results {
+		for _, f := range r.Findings {
+			k.Faults = append(k.Faults, Fault{r.Check.ID, lasting(before.Snapshot, f.Subject)})
+		}
+	}
+	return k
+}
+
+// Kept returns as much of it as the journal takes.
+func (k *Known) Kept() *Known {
+	if k == nil || len(k.Faults) <= mostFaults {
+		return k
+	}
+	return &Known{Sites: k.Sites, Cut: true}
+}
+
 // Verify compares the cluster before and after a repair of one finding. What was not
 // looked at again is not cured.
 func Verify(before, after Look, finding checks.Finding) (Verdict, string) {
-	i := slices.IndexFunc(after.Results, func(r checks.Result) bool { return r.Check == finding.Check })
+	return Remember(before, finding).Verify(after, finding.Check)
+}
+
+// Verify judges over the repair of a check's finding.
+func (k *Known) Verify(after Look, check *checks.Check) (Verdict, string) {
+	i := slices.IndexFunc(after.Results, func(r checks.Result) bool { return r.Check == check })
 	if i < 0 {
-		return CannotSay, finding.Check.ID + " was not asked again"
+		return CannotSay, check.ID + " was not asked again"
 	}
 	r := after.Results[i]
-	was := sites(before.Snapshot, finding)
 	for _, f := range r.Findings {
-		if slices.ContainsFunc(sites(after.Snapshot, f), func(s facts.Ref) bool { return slices.Contains(was, s) }) {
+		if slices.ContainsFunc(sites(after.Snapshot, f), func(s facts.Ref) bool { return slices.Contains(k.Sites, s) }) {
 			return NotCured, fmt.Sprintf("%s %s", f.Subject, f.Message)
 		}
 	}
 	if r.Reason != "" || r.Status == checks.Unknown || r.Status == checks.Skipped {
 		return CannotSay, r.Reason
 	}
-	if f := newlyBroken(before, after); f != nil {
+	if k.Cut {
+		return CannotSay, "what was broken before is not known any more, and so not whether anything new is"
+	}
+	if f := k.newlyBroken(after); f != nil {
 		return NotCured, fmt.Sprintf("something new is broken: %s %s", f.Subject, f.Message)
 	}
 	return IsCured, ""
@@ -51,26 +96,23 @@ func Verify(before, after Look, finding checks.Finding) (Verdict, string) {
 func sites(s *facts.Snapshot, f checks.Finding) []facts.Ref {
 	var out []facts.Ref
 	for _, r := range append([]facts.Ref{f.Subject}, f.Places...) {
-		out = append(out, r, lasting(s, r))
+		out = append(out, r)
+		if l := lasting(s, r); l != r {
+			out = append(out, l)
+		}
 	}
 	return out
 }
 
 // newlyBroken returns an error that was not there before, or nil.
-func newlyBroken(before, after Look) *checks.Finding {
-	type fault struct {
-		check   *checks.Check
-		subject facts.Ref
-	}
-	known := map[fault]bool{}
-	for _, r := range before.Results {
-		for _, f := range r.Findings {
-			known[fault{r.Check, lasting(before.Snapshot, f.Subject)}] = true
-		}
+func (k *Known) newlyBroken(after Look) *checks.Finding {
+	known := map[Fault]bool{}
+	for _, f := range k.Faults {
+		known[f] = true
 	}
 	for _, r := range after.Results {
 		for _, f := range r.Findings {
-			if f.Severity == checks.Error && !known[fault{r.Check, lasting(after.Snapshot, f.Subject)}] {
+			if f.Severity == checks.Error && !known[Fault{r.Check.ID, lasting(after.Snapshot, f.Subject)}] {
 				return &f
 			}
 		}

@@ -2,24 +2,17 @@ package cmd
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
@@ -156,40 +149,4 @@ func sourcesFor(list []*checks.Check, all bool) []*facts.Source {
 		}
 	}
 	return out
-}
-
-// eachWrite bounds a single request of a repair; --request-timeout sets another bound.
-const eachWrite = 30 * time.Second
-
-// applier returns what repairs this cluster.
-func (c *cluster) applier() (*apply.Applier, error) {
-	config, err := c.config()
-	if err != nil {
-		return nil, err
-	}
-	config.WarningHandler = rest.NoWarnings{}
-	if config.Timeout == 0 {
-		config.Timeout = eachWrite
-	}
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	typed, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	mapper, err := c.flags.ToRESTMapper()
-	if err != nil {
-		return nil, c.unreachable(config, err)
-	}
-	dir, err := c.env.stateDir()
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256([]byte(config.Host))
-	return &apply.Applier{
-		Client: client, Mapper: mapper, Server: config.Host, Context: c.contextName(), Now: c.env.Now,
-		Journal: &apply.Journal{ConfigMaps: typed.CoreV1(), Dir: filepath.Join(dir, hex.EncodeToString(sum[:6]))},
-	}, nil
 }

@@ -1,20 +1,14 @@
 package cmd
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
 )
 
 // repairTimeout is how long a rollout may take by default: as long as a Deployment's
@@ -24,10 +18,14 @@ const repairTimeout = 5 * time.Minute
 type fixCommand struct {
 	examination
 	params   fixes.Params
+	manifest string
 	with     string
 	dryRun   string
 	output   string
 	yes      bool
+	confirm  []string
+	force    bool
+	resume   bool
 	noVerify bool
 	rollout  time.Duration
 	settle   time.Duration
@@ -36,17 +34,24 @@ type fixCommand struct {
 func newFix(c *cluster) *cobra.Command {
 	o := &fixCommand{examination: examination{cluster: c}}
 	cmd := &cobra.Command{
-		Use:   "fix [CHECK]",
+		Use:   "fix [CHECK [KIND/NAMESPACE/NAME]]",
 		Short: "Repair what a check found: shown, asked, applied, verified",
-		Long: `Repair what a check found. Without CHECK: list what could be repaired.
+		Long: `Repair what a check found: all that it found in turn, or what it found about one object. Without CHECK: list what can be
+repaired, causes before what they explain, and on a terminal go through what you pick.
 
 The change is shown as the API server would carry it out, then asked for, journalled, written only if the object is
 still the one that was shown, and verified by looking again. What does not cure, or breaks something new, is taken
-back. "kubectl netdoctor undo" takes a repair back at any time.`,
+back. "kubectl netdoctor undo" takes a repair back at any time.
+
+Ctrl-C lets the write under way come to its end and takes the repair back; a second one stops at once. What was left half
+done "kubectl netdoctor history" tells, and "fix --resume [ID]" or "undo [ID]" brings it to an end.`,
 		Example: `  kubectl netdoctor fix
   kubectl netdoctor fix coredns-loop --dry-run
-  kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 --upstream 10.0.0.3`,
-		Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeFixable,
+  kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 --upstream 10.0.0.3
+  kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 -y --confirm DIGEST
+  kubectl netdoctor fix cni-not-installed --plugin flannel --manifest kube-flannel.yml
+  kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 -o rbac`,
+		Args: cobra.MaximumNArgs(2), ValidArgsFunction: completeFixable,
 		RunE: o.run,
 	}
 	o.addFlags(cmd)
@@ -56,19 +61,32 @@ back. "kubectl netdoctor undo" takes a repair back at any time.`,
 	fs.StringVar(&o.with, "with", "", "which fix, where several cure the finding")
 	fs.StringArrayVar(&o.params.Upstreams, "upstream", nil, "a DNS server for CoreDNS to ask, as IP or IP:port (repeatable; corefile-forward)")
 	fs.BoolVar(&o.params.AcceptRisk, "accept-risk", false, "go on with a fix that costs security")
+	fs.StringVar(&o.params.Plugin, "plugin", "", "the network plugin to install, as kubectl netdoctor plugins names it")
+	fs.StringVar(&o.manifest, "manifest", "", "its manifest: a file, an https address, or - for stdin (default: where plugins.yaml pins one, that)")
+	fs.StringVar(&o.params.PodCIDR, "pod-cidr", "", "the pods' range, where it cannot be found out")
+	fs.StringVar(&o.params.Interface, "interface", "", "the interface by which nodes reach each other")
 	fs.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	fs.StringArrayVar(&o.confirm, "confirm", nil, "apply the plan with this digest, as --dry-run printed it, and no other (repeatable)")
+	fs.BoolVar(&o.force, "force", false, "apply it although an operator or GitOps takes it back")
+	fs.BoolVar(&o.resume, "resume", false, "carry a repair on that stopped half way: the newest, or the one whose ID is given")
 	fs.BoolVar(&o.noVerify, "no-verify", false, "do not look again afterwards, and take nothing back")
-	fs.StringVarP(&o.output, "output", "o", "diff", "diff; or yaml or patch, to commit the change elsewhere: then nothing is written here")
+	fs.StringVarP(&o.output, "output", "o", "diff", "diff; yaml, patch or kustomize, to commit the change elsewhere, or rbac, the least rights that it takes: then nothing is written here")
 	fs.DurationVar(&o.rollout, "rollout-timeout", repairTimeout, "how long the rollout may take")
 	fs.DurationVar(&o.settle, "settle", -1, "how long to watch after the rollout before judging (default: what the fix asks for)")
 	_ = cmd.RegisterFlagCompletionFunc("with", completeFixes)
 	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"server", "client", "none"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"diff", "yaml", "patch"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(fixOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 func (o *fixCommand) run(cmd *cobra.Command, args []string) error {
+	if o.resume {
+		return o.resumed(cmd, args)
+	}
 	if err := o.validate(args); err != nil {
+		return err
+	}
+	if err := o.readManifest(cmd.Context()); err != nil {
 		return err
 	}
 	before, err := o.look(cmd.Context(), cmd, all.Checks())
@@ -76,39 +94,27 @@ func (o *fixCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if len(args) == 0 {
-		return o.list(before)
+		return o.overview(cmd, before)
 	}
-	finding, err := find(before, args[0])
-	if err != nil || finding == nil {
-		return err
-	}
-	fix, err := o.choose(finding.Check)
+	list, err := findings(before, args[0], slices.Concat(args, []string{""})[1])
 	if err != nil {
 		return err
 	}
-	plan, err := fixes.Offer(before.Snapshot, fix, *finding, o.params)
-	if err != nil {
-		return err
-	}
-	if o.output != "diff" {
-		return o.export(plan)
-	}
-	if o.dryRun == "client" || o.from != "" {
-		return o.showLocal(plan)
-	}
-	return o.repair(cmd, before, plan)
+	return o.inTurn(cmd, before, list)
 }
 
 func (o *fixCommand) validate(args []string) error {
 	switch {
 	case !slices.Contains([]string{"none", "server", "client"}, o.dryRun):
 		return usage("--dry-run=%s: must be server, client or none", o.dryRun)
-	case !slices.Contains([]string{"diff", "yaml", "patch"}, o.output):
-		return usage("-o %s: must be one of diff, yaml, patch", o.output)
+	case !slices.Contains(fixOutputs, o.output):
+		return usage("-o %s: must be one of diff, yaml, patch, kustomize, rbac", o.output)
 	case o.from != "" && o.dryRun == "none" && o.output == "diff" && len(args) > 0:
 		return usage("a bundle cannot be repaired; with --from, add --dry-run to see the change")
 	case o.rollout <= 0:
 		return usage("--rollout-timeout %s: must be longer than nothing", o.rollout)
+	case len(args) == 0 && len(o.confirm) > 0:
+		return usage("--confirm needs CHECK")
 	}
 	if len(args) == 0 {
 		return nil
@@ -117,154 +123,28 @@ func (o *fixCommand) validate(args []string) error {
 	if len(c) != 1 || c[0].ID != args[0] {
 		return usage("no check is called %q; kubectl netdoctor fix lists what could be repaired", args[0])
 	}
-	if len(fixes.For(c[0])) == 0 {
+	list := fixes.For(c[0])
+	if len(list) == 0 {
 		return usage("there is no automatic fix for %s; kubectl netdoctor explain %s tells how to cure it by hand", args[0], args[0])
 	}
-	return nil
-}
-
-// list tells which findings could be repaired.
-func (o *fixCommand) list(look apply.Look) error {
-	any := false
-	for _, r := range look.Results {
-		for _, f := range r.Findings {
-			for _, fix := range fixes.For(r.Check) {
-				any = true
-				fmt.Fprintf(o.env.Out, "%s %s\n  kubectl netdoctor fix %s --with %s --dry-run\n  %s\n",
-					report.Clean(f.Subject.String()), report.Clean(f.Message), r.Check.ID, fix.ID, fix.Title)
-			}
-		}
-	}
-	if !any {
-		fmt.Fprintln(o.env.Out, "Nothing was found that could be repaired from here; kubectl netdoctor check tells what there is.")
+	if o.with != "" && !slices.ContainsFunc(list, func(f *fixes.Fix) bool { return f.ID == o.with }) {
+		return usage("--with %s: what cures %s is %s", o.with, args[0], fixNames(list))
 	}
 	return nil
 }
 
-// find returns the finding to repair, or nil where there is none and that is certain.
-func find(look apply.Look, id string) (*checks.Finding, error) {
-	for _, r := range look.Results {
-		if r.Check.ID != id {
-			continue
+func fixNames(list []*fixes.Fix) string {
+	text := ""
+	for i, f := range list {
+		if i > 0 {
+			text += ", "
 		}
-		switch r.Status {
-		case checks.Failed:
-			return &r.Findings[0], nil
-		case checks.Unknown:
-			return nil, &exit{exitUnknown, fmt.Errorf("whether there is anything to repair is not known: %s", r.Reason)}
-		case checks.Skipped:
-			return nil, usage("%s was not looked at: %s", id, r.Reason)
-		}
+		text += f.ID
 	}
-	return nil, usage("%s found nothing: there is nothing to repair", id)
+	return text
 }
 
-func (o *fixCommand) choose(c *checks.Check) (*fixes.Fix, error) {
-	var ids []string
-	for _, f := range fixes.For(c) {
-		if o.with == "" || f.ID == o.with {
-			return f, nil
-		}
-		ids = append(ids, f.ID)
-	}
-	return nil, usage("--with %s: what cures %s is %s", o.with, c.ID, strings.Join(ids, ", "))
-}
-
-// repair carries a plan out against the cluster, from the dry run to the verdict.
-func (o *fixCommand) repair(cmd *cobra.Command, before apply.Look, plan fixes.Plan) error {
-	ctx := cmd.Context()
-	a, err := o.applier()
-	if err != nil {
-		return err
-	}
-	previews, err := a.Preview(ctx, plan)
-	if err != nil {
-		return o.changed(err)
-	}
-	if err := o.show(plan, previews); err != nil {
-		return err
-	}
-	switch {
-	case o.dryRun == "server":
-		fmt.Fprintln(o.env.Out, "\nDry run: the API server accepts this; nothing was changed.")
-		return nil
-	case plan.Owner != nil && plan.Owner.Reverts:
-		return fmt.Errorf("not applied: %s would take it back at once; %s", plan.Owner.Name, plan.Owner.Where)
-	}
-	if err := o.ask(ctx, "Apply this?", o.yes); err != nil {
-		return err
-	}
-	repair, err := a.Apply(ctx, plan)
-	if err != nil {
-		return o.stopped(repair, o.changed(err))
-	}
-	fmt.Fprintf(o.env.ErrOut, "\nApplied as repair %s. To take it back:\n  kubectl netdoctor undo %s\n", repair.ID, repair.ID)
-	if o.noVerify {
-		return nil
-	}
-	return o.verify(cmd, a, before, plan, repair)
-}
-
-// verify waits for the rollout, looks again and takes the repair back if it did not
-// cure.
-func (o *fixCommand) verify(cmd *cobra.Command, a *apply.Applier, before apply.Look, plan fixes.Plan, repair *apply.Repair) error {
-	ctx := cmd.Context()
-	stuck := o.wait(ctx, a, plan)
-	if ctx.Err() != nil {
-		return o.stopped(repair, errors.New("interrupted before it was verified"))
-	}
-	after, err := o.look(ctx, cmd, all.Checks())
-	if err != nil {
-		return o.stopped(repair, fmt.Errorf("the repair is applied, but could not be verified: %w", err))
-	}
-	verdict, why := apply.Verify(before, after, plan.Finding)
-	if verdict == apply.IsCured && stuck != nil {
-		verdict, why = apply.NotCured, stuck.Error()
-	}
-	switch verdict {
-	case apply.IsCured:
-		repair.State = apply.Cured
-		if err := a.Journal.Write(ctx, repair); err != nil {
-			return fmt.Errorf("cured, but the journal could not be written: %w", err)
-		}
-		fmt.Fprintf(o.env.Out, "Cured: %s finds nothing any more, and nothing new is broken.\n", plan.Finding.Check.ID)
-		return nil
-	case apply.CannotSay:
-		return &exit{exitUnknown, fmt.Errorf("applied, but whether it cured is not known: %s; kubectl netdoctor undo %s takes it back", why, repair.ID)}
-	}
-	fmt.Fprintf(o.env.ErrOut, "Not cured: %s\nTaking it back.\n", report.Clean(why))
-	if err := a.RollBack(context.WithoutCancel(ctx), repair); err != nil {
-		return fmt.Errorf("rolling back repair %s: %w", repair.ID, err)
-	}
-	return &exit{exitFindings, errors.New("the repair did not cure and was taken back; the cluster is as it was")}
-}
-
-func (o *fixCommand) wait(ctx context.Context, a *apply.Applier, plan fixes.Plan) error {
-	line := newProgress(o.env)
-	defer line.clear()
-	bounded, cancel := context.WithTimeout(ctx, o.rollout)
-	defer cancel()
-	if err := a.Wait(bounded, plan, line.show); err != nil {
-		return err
-	}
-	settle := plan.Fix.Settle
-	if o.settle >= 0 {
-		settle = o.settle
-	}
-	return apply.Settle(ctx, settle, line.show)
-}
-
-// stopped says how things stand after a repair that did not come to its end.
-func (o *fixCommand) stopped(repair *apply.Repair, err error) error {
-	if repair == nil || !repair.Open() {
-		return fmt.Errorf("%w; nothing was changed", err)
-	}
-	return fmt.Errorf("%w; repair %s stands, kubectl netdoctor undo %s takes it back", err, repair.ID, repair.ID)
-}
-
-func (o *fixCommand) changed(err error) error {
-	if errors.Is(err, apply.ErrChanged) {
-		return fmt.Errorf("%w since it was looked at; run the command again to see the new state", err)
-	}
-	return err
+// tell writes a line about the course of things to stderr.
+func (c *cluster) tell(format string, args ...any) {
+	fmt.Fprintf(c.env.ErrOut, format+"\n", args...)
 }

@@ -3,12 +3,12 @@ package cmd
 import (
 	"errors"
 	"fmt"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
 )
 
@@ -18,11 +18,13 @@ func newUndo(c *cluster) *cobra.Command {
 		Use:   "undo [ID]",
 		Short: "Take a repair back",
 		Long: `Take a repair back: the newest, or the one with this ID ("kubectl netdoctor history" lists them). It is shown and asked
-for first. A field that somebody has changed since is not overwritten.`,
+for first. Where somebody has changed an object since, nothing is written: you see what the repair did to it and what they
+did. --force takes the repair's own change back all the same and keeps the rest of theirs.`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: o.undo,
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&o.force, "force", false, "also where somebody has changed the object since; what else they changed is kept")
 	cmd.Flags().StringVar(&o.dryRun, "dry-run", "none", "server: show what would be done, write nothing; none")
 	cmd.Flags().Lookup("dry-run").NoOptDefVal = "server"
 	return cmd
@@ -33,11 +35,11 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 		return usage("--dry-run=%s: must be server or none", o.dryRun)
 	}
 	ctx := cmd.Context()
-	a, err := o.applier()
+	e, err := o.engine()
 	if err != nil {
 		return err
 	}
-	repairs, err := a.Journal.List(ctx)
+	repairs, err := e.Journal.List(ctx)
 	if err != nil && len(args) == 0 {
 		return err // the newest may be among those that could not be read
 	}
@@ -48,7 +50,7 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	previews, err := a.PreviewUndo(ctx, repair)
+	previews, err := e.PreviewUndo(ctx, repair, o.force)
 	if err != nil {
 		return o.undoFailed(repair, err)
 	}
@@ -67,7 +69,7 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 	if err := o.ask(ctx, "Take it back?", o.yes); err != nil {
 		return err
 	}
-	if err := a.Undo(ctx, repair); err != nil {
+	if err := e.Undo(ctx, repair, o.force); err != nil {
 		return o.undoFailed(repair, err)
 	}
 	fmt.Fprintf(o.env.Out, "Undone: repair %s.\n", repair.ID)
@@ -76,9 +78,33 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 
 func (o *fixCommand) undoFailed(r *apply.Repair, err error) error {
 	if errors.Is(err, apply.ErrChanged) {
-		return fmt.Errorf("repair %s cannot be taken back: what it changed has been changed again by somebody else (%w)", r.ID, err)
+		o.printConflict(err)
+		return fmt.Errorf("repair %s cannot be taken back: what it changed has been changed again by somebody else (%w);"+
+			" --force takes the repair's own change back and keeps theirs", r.ID, err)
+	}
+	if r.Half() {
+		return stopped(r, err)
 	}
 	return err
+}
+
+// printConflict shows what the repair made of an object and what became of it since.
+func (o *fixCommand) printConflict(err error) {
+	var c *apply.Conflict
+	if !errors.As(err, &c) {
+		return
+	}
+	o.printChange("What the repair did:", c.Ref, c.Before, c.After, "before", "after the repair")
+	o.printChange("What somebody did since:", c.Ref, c.After, c.Now, "after the repair", "now")
+}
+
+func (o *fixCommand) printChange(title string, r facts.Ref, before, after *unstructured.Unstructured, was, became string) {
+	text, err := apply.DiffBetween(r, before, after, was, became)
+	if err != nil || text == "" {
+		return // the words that come with it say enough
+	}
+	fmt.Fprintln(o.env.Out, title)
+	o.printDiff(o.env.Out, text)
 }
 
 // pick returns the repair to take back: the named one, or the newest that stands.
@@ -102,34 +128,4 @@ func pick(repairs []*apply.Repair, args []string) (*apply.Repair, error) {
 		return nil, usage("there is no repair to take back")
 	}
 	return newest, nil
-}
-
-func newHistory(c *cluster) *cobra.Command {
-	return &cobra.Command{
-		Use:   "history",
-		Short: "List the repairs of this cluster",
-		Long: `List the repairs of this cluster, oldest first, and where each entry is kept: in a ConfigMap of kube-system, or in a file
-of yours where you may not create one.`,
-		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := c.applier()
-			if err != nil {
-				return err
-			}
-			repairs, err := a.Journal.List(cmd.Context())
-			if len(repairs) == 0 {
-				if err == nil {
-					fmt.Fprintln(c.env.ErrOut, "No repairs.")
-				}
-				return err
-			}
-			w := tabwriter.NewWriter(c.env.Out, 0, 0, 3, ' ', 0)
-			fmt.Fprintln(w, "ID\tTIME\tCHECK\tFIX\tSUBJECT\tSTATE\tKEPT IN")
-			for _, r := range repairs {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", report.Clean(r.ID), r.Time.Format(time.RFC3339), report.Clean(r.Check),
-					report.Clean(r.Fix), report.Clean(r.Subject.Path()), report.Clean(string(r.State)), report.Clean(r.Place))
-			}
-			return errors.Join(w.Flush(), err)
-		},
-	}
 }
