@@ -110,7 +110,9 @@ func (p *parser) importFile() error {
 // only block of a file.
 func (p *parser) body(block *Block) error {
 	braces := p.is("{")
-	if !braces {
+	if braces {
+		block.open = p.token()
+	} else {
 		p.cursor--
 	}
 	for p.next() && !p.is("}") {

@@ -1,21 +1,45 @@
 package corefile
 
+import "slices"
+
 // KnownDirective reports whether a stock CoreDNS 1.14 or 1.15 knows a directive
 // (plugin.cfg of 1.14.6 and 1.15.0), or the parser does (import). Builds of
 // vendors may know more, older releases know fewer. Directives that were removed
 // before are not known; see [Directive.Removed].
 func KnownDirective(name string) bool {
-	switch name {
-	case "acl", "any", "auto", "autopath", "azure", "bind", "bufsize", "cache", "cancel", "chaos",
+	return slices.Contains(Directives(), name)
+}
+
+// Directives returns what KnownDirective knows.
+func Directives() []string {
+	return []string{"acl", "any", "auto", "autopath", "azure", "bind", "bufsize", "cache", "cancel", "chaos",
 		"clouddns", "debug", "dns64", "dnssec", "dnstap", "dynupdate", "erratic", "errors", "etcd",
 		"file", "forward", "geoip", "grpc", "grpc_server", "header", "health", "hosts", "https",
 		"https3", "import", "k8s_external", "kubernetes", "loadbalance", "local", "log", "loop",
 		"metadata", "minimal", "multisocket", "nomad", "nsid", "on", "pprof", "prometheus",
 		"proxyproto", "quic", "ready", "reload", "rewrite", "root", "route53", "secondary", "shed",
-		"sign", "siit", "template", "timeouts", "tls", "trace", "transfer", "tsig", "view", "whoami":
-		return true
+		"sign", "siit", "template", "timeouts", "tls", "trace", "transfer", "tsig", "view", "whoami"}
+}
+
+// Options returns the options that a stock CoreDNS 1.14 or 1.15 knows of a plugin that nearly
+// every Corefile has (setup.go of each), nil for any other.
+func Options(directive string) []string {
+	switch directive {
+	case "health":
+		return []string{"lameduck"}
+	case "ready":
+		return []string{"monitor"}
+	case "cache":
+		return []string{"success", "denial", "prefetch", "serve_stale", "servfail", "disable", "keepttl"}
+	case "forward":
+		return []string{"except", "max_fails", "max_connect_attempts", "health_check", "force_tcp", "prefer_udp", "tls", "tls_servername", "expire",
+			"max_age", "max_idle_conns", "read_timeout", "doh_method", "policy", "max_concurrent", "next", "next_on_nodata",
+			"failfast_all_unhealthy_upstreams", "failover", "resolver", "source_address"}
+	case "kubernetes":
+		return []string{"endpoint_pod_names", "pods", "namespaces", "endpoint", "tls", "labels", "namespace_labels", "fallthrough", "ttl", "noendpoints",
+			"zonal", "ignore", "kubeconfig", "multicluster", "startup_timeout", "apiserver_qps", "apiserver_burst", "apiserver_max_inflight"}
 	}
-	return false
+	return nil
 }
 
 // A Removal is a word that CoreDNS no longer knows. From the release that

@@ -26,9 +26,12 @@ const (
 	// ReasonQuoted says that the target is written in quotes or with stray carriage
 	// returns, so that its bytes are not its text.
 	ReasonQuoted Reason = "quoted"
+	// ReasonShared says that a directive does not have its lines for itself, so that they
+	// cannot be taken out or added to.
+	ReasonShared Reason = "shared"
 )
 
-// A Refusal is the error of [Rewrite.Apply]: what stands in the way, in a form
+// A Refusal is the error of [Rewrite.Apply] and of an [Editor]: what stands in the way, in a form
 // to show to a person.
 type Refusal struct {
 	Reason Reason

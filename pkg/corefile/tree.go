@@ -22,6 +22,7 @@ type Block struct {
 	Directives []*Directive
 
 	listener listener
+	open     token // the opening brace, zero where there is none
 }
 
 func (b *Block) addKey(key string, line int) {
@@ -53,7 +54,9 @@ type Directive struct {
 	// directive that stands in the block itself.
 	Snippet string
 
-	args []token
+	name       token
+	args       []token
+	start, end int // byte offsets of all that belongs to it
 }
 
 // Find returns the options of a directive that have the name.
@@ -74,6 +77,7 @@ func find(ds []*Directive, name string) []*Directive {
 // newDirective makes a directive of the tokens that belong to it.
 func newDirective(tokens []token) *Directive {
 	d := newOption(tokens[0])
+	defer func() { d.end = tokens[len(tokens)-1].end }()
 	i := 1
 	for ; i < len(tokens) && sameLine(tokens[i-1], tokens[i]); i++ {
 		if tokens[i].text == "{" {
@@ -89,12 +93,13 @@ func newDirective(tokens []token) *Directive {
 }
 
 func newOption(t token) *Directive {
-	return &Directive{Name: t.text, Line: t.line, Snippet: t.snippet}
+	return &Directive{Name: t.text, Line: t.line, Snippet: t.snippet, name: t, start: t.start, end: t.end}
 }
 
 func (d *Directive) addArg(t token) {
 	d.Args = append(d.Args, t.text)
 	d.args = append(d.args, t)
+	d.end = t.end
 }
 
 // options reads the block whose opening brace is tokens[i] and returns the
@@ -108,10 +113,11 @@ func (d *Directive) options(tokens []token, i int) int {
 		switch {
 		case t.text == "{":
 			if current == nil { // a brace without a name
-				current = addOption(outer[len(outer)-1], token{line: t.line, snippet: t.snippet})
+				current = addOption(outer[len(outer)-1], token{line: t.line, snippet: t.snippet, start: t.start, end: t.end})
 			}
 			outer, current = append(outer, current), nil
 		case t.text == "}":
+			outer[len(outer)-1].end = t.end
 			outer, current = outer[:len(outer)-1], nil
 			if len(outer) == 0 {
 				return i + 1

@@ -244,6 +244,10 @@ func (p *pool) endpointSlice(in *discoveryv1.EndpointSlice) *EndpointSlice {
 	for i := range in.Endpoints {
 		out.Endpoints[i] = p.endpoint(&in.Endpoints[i])
 	}
+	// A slice always has an address type; it is not among the Fields that are decoded of a list.
+	if in.Namespace == metav1.NamespaceDefault && out.Service == "kubernetes" && in.Name != out.Service && in.AddressType != "" {
+		out.Whole = in.DeepCopy()
+	}
 	return out
 }
 

@@ -13,6 +13,10 @@ type EndpointSlice struct {
 	ManagedBy string // the label endpointslice.kubernetes.io/managed-by
 	Ports     []discoveryv1.EndpointPort
 	Endpoints []Endpoint
+
+	// Whole is the slice as the cluster has it, of those that somebody put beside that of
+	// the API servers. Nil of all others, and where it was not read whole.
+	Whole *discoveryv1.EndpointSlice
 }
 
 // Endpoint is one endpoint of a slice.

@@ -104,7 +104,20 @@ func (c Change) Ref() facts.Ref {
 }
 
 // All lists every fix.
-func All() []*Fix { return []*Fix{CorefileForward, AllowPrivilegeEscalation} }
+func All() []*Fix {
+	return []*Fix{
+		CorefileForward, AllowPrivilegeEscalation,
+		CorefileMigrate, CorefileRestore, CorefileReload, CorefileAddPlugin, CorefileZone,
+		CoreDNSScale, CoreDNSMemory, CoreDNSPolicy, CoreDNSNetBind, CoreDNSConfigMapKey, CoreDNSRBAC, CoreDNSRestart, CoreDNSSpread,
+		DNSServiceSelector, DNSServicePorts, DNSServiceRecreate,
+		ServiceSelector, ServiceTargetPort,
+		NetpolAllowDNS, NetpolAllowWebhook, HostNetworkDNSPolicy, KubernetesSlice,
+		KubeProxyConfig, KubeProxyArgs, KubeProxyRestart, KubeProxyRestartPod, KubeProxyMode, KubeProxyTolerations, KubeProxyCRB,
+		KubeProxyAffinity, KubeProxyRecreate,
+		CNIAgentRestart, CNIInstall, FlannelNetConf, FlannelIface, NamespacePSALabel,
+		CoreDNSProbePort, // behind those that mend the Corefile itself
+	}
+}
 
 // For returns the fixes that cure findings of a check, the preferred one first.
 func For(c *checks.Check) []*Fix {

@@ -1,6 +1,7 @@
 package fixes
 
 import (
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -33,7 +34,7 @@ func ownerOf(s *facts.Snapshot, o *unstructured.Unstructured) *Owner {
 			return owner
 		}
 	}
-	return nil
+	return kubeadm(s, o)
 }
 
 func gitops(labels, notes map[string]string) *Owner {
@@ -110,4 +111,19 @@ func aks(s *facts.Snapshot) *Owner {
 		}
 	}
 	return nil
+}
+
+// kubeadm: an upgrade writes its add-ons anew, the replicas of CoreDNS apart; the ConfigMap
+// of kube-proxy is re-written from itself, and of a Corefile only what the next CoreDNS
+// refuses is changed (kubernetes/cmd/kubeadm/app/phases/addons).
+func kubeadm(s *facts.Snapshot, o *unstructured.Unstructured) *Owner {
+	addons := map[string][]string{
+		"Deployment": {"coredns"}, "DaemonSet": {"kube-proxy"}, "Service": {"kube-dns"}, "ServiceAccount": {"coredns", "kube-proxy"},
+		"ClusterRole": {"system:coredns"}, "ClusterRoleBinding": {"system:coredns", "kubeadm:node-proxier"},
+	}
+	home := o.GetNamespace() == "kube-system" || o.GetNamespace() == "" && strings.HasPrefix(o.GetKind(), "ClusterRole")
+	if s.ConfigMap("kube-system", "kubeadm-config") == nil || !home || !slices.Contains(addons[o.GetKind()], o.GetName()) {
+		return nil
+	}
+	return &Owner{"kubeadm", "kubeadm upgrade apply writes it anew; repeat the change then, or give the Deployment's or DaemonSet's as a patch (kubeadm upgrade apply --patches)", false}
 }

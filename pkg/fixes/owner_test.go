@@ -7,6 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixtest"
@@ -111,6 +112,28 @@ func TestOwnerThatRevertsIsNotHidden(t *testing.T) {
 		}
 		if plan.Owner == nil || plan.Owner.Name != "Argo CD" {
 			t.Errorf("got owner %+v, want Argo CD", plan.Owner)
+		}
+	}
+}
+
+// What kubeadm installs its next upgrade writes anew, the Corefile apart.
+func TestOwnerKubeadm(t *testing.T) {
+	s := fixtest.Load(t, "testdata/coredns-memory.txtar") // has kubeadm's ConfigMap
+	for kind, want := range map[string]string{"Deployment": "kubeadm", "ConfigMap": ""} {
+		o := unstructuredConfigMap(nil)
+		o.SetKind(kind)
+		o.SetName("coredns")
+		fix := &fixes.Fix{ID: "one", For: fixes.CorefileForward.For, Plan: planOf([]fixes.Change{{After: o}})}
+		plan, err := fixes.Offer(s, fix, checks.Finding{Check: fix.For[0]}, fixes.Params{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if plan.Owner != nil {
+			got = plan.Owner.Name
+		}
+		if got != want || plan.Owner != nil && plan.Owner.Reverts {
+			t.Errorf("%s: got owner %+v, want %q, which reverts nothing by itself", kind, plan.Owner, want)
 		}
 	}
 }

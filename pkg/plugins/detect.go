@@ -142,6 +142,11 @@ func recognise(owner facts.Ref, labels map[string]string, images []string) int {
 	return slices.IndexFunc(list, func(p Plugin) bool { return anyOf(p.images, images) })
 }
 
+// Makes tells whether a DaemonSet that makes pods with these labels is the plugin's.
+func (p *Plugin) Makes(set facts.Ref, labels map[string]string) bool {
+	return p.owns(set) || p.labelled(labels)
+}
+
 func (p *Plugin) owns(owner facts.Ref) bool {
 	return owner.Kind == "DaemonSet" && slices.ContainsFunc(p.DaemonSets, func(pattern string) bool {
 		ok, _ := path.Match(pattern, owner.Key())

@@ -151,6 +151,9 @@ func Lacks(s *facts.Snapshot, ref facts.Ref) (account bool, resources []schema.G
 			continue
 		}
 		account = !exists(s, a)
+		if !rolesKnown(s) || !inForce(s) && len(forbiddenTold(s, a)) == 0 {
+			continue
+		}
 		for _, r := range lackingRights(s, a) {
 			resources = append(resources, schema.GroupResource{Group: r.group, Resource: r.name})
 		}

@@ -53,9 +53,20 @@ func Asked(s *facts.Snapshot, config facts.Ref, check *checks.Check) []string {
 	return out
 }
 
-// Unserved returns the one cluster domain that kubelets hand out, "" where they do not
+// Silent tells whether a plugin listens at the port that the probe of a check, Readiness or
+// Liveness, asks, on a loopback address, where no kubelet comes.
+func Silent(check *checks.Check, d *corefile.Directive, asked string) bool {
+	q := readiness()
+	if check == Liveness {
+		q = liveness()
+	}
+	host, port, known := q.listens(d)
+	return known && loopback(host) && port == asked
+}
+
+// KubeletDomain returns the one cluster domain that kubelets hand out, "" where they do not
 // agree or none is known.
-func Unserved(s *facts.Snapshot) string {
+func KubeletDomain(s *facts.Snapshot) string {
 	if domains := clusterDomains(s); len(domains) == 1 {
 		return domains[0].name
 	}
@@ -65,18 +76,24 @@ func Unserved(s *facts.Snapshot) string {
 // whereTold matches the place and the words of an error in findings about a Corefile.
 var whereTold = regexp.MustCompile(`Corefile:(\d+) - (.*)$`)
 
+var unknownProperty = regexp.MustCompile(`unknown property '([^']*)'`)
+
 // Told returns the line of the Corefile that a finding of CorefileError or ReloadFailed
-// names, 0 for none, and the directive in it that CoreDNS does not know, if that is why.
-func Told(f checks.Finding) (line int, unknown string) {
+// names, 0 for none, and the directive or the option in it that CoreDNS does not know, if
+// that is why.
+func Told(f checks.Finding) (line int, directive, option string) {
 	m := whereTold.FindStringSubmatch(f.Message)
 	if m == nil {
-		return 0, ""
+		return 0, "", ""
 	}
 	line, _ = strconv.Atoi(m[1])
 	if u := unknownDirective.FindStringSubmatch(m[2]); u != nil {
-		unknown = u[1]
+		directive = u[1]
 	}
-	return line, unknown
+	if u := unknownProperty.FindStringSubmatch(m[2]); u != nil {
+		option = u[1]
+	}
+	return line, directive, option
 }
 
 // ForwardsAll returns the block that forwards what nothing else in it answers, or nil.

@@ -29,7 +29,7 @@ func ServedPort(s *facts.Snapshot, pods []*facts.Pod, protocol corev1.Protocol) 
 	for _, p := range pods {
 		ports := servedPorts(s, p, protocol)
 		if len(ports) != 1 {
-			return 0, fmt.Errorf("%s has %s on which it may serve names over %s", p.Ref(), portCount(ports), protocol)
+			return 0, fmt.Errorf("%s has %s on which it may serve the cluster's names over %s: set the target port by hand", p.Ref(), portCount(ports), protocol)
 		}
 		found = append(found, ports[0])
 	}

@@ -134,6 +134,11 @@ func lacking(s *facts.Snapshot, ref facts.Ref) []string {
 			granted = append(granted, r.Rules...)
 		}
 	}
+	return lackingOf(granted)
+}
+
+// lackingOf returns what kube-proxy must read and rules do not allow.
+func lackingOf(granted []rbacv1.PolicyRule) []string {
 	var out []string
 	for _, want := range reads() {
 		for _, verb := range []string{"list", "watch"} {

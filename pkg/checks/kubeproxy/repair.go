@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/kube-proxy/config/v1alpha1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
@@ -78,16 +79,17 @@ func Settings(text string) (*v1alpha1.KubeProxyConfiguration, error) {
 
 // Judge returns what is wrong with a configuration that would stand in place of the one
 // that is there.
-func (p Proxy) Judge(config string) []checks.Finding {
+func (p Proxy) Judge(config File) []checks.Finding {
+	return p.p.content(&text{config.ConfigMap, config.Key, config.Text})
+}
+
+// Fatal returns what kube-proxy exits with, when it is started with the configuration that
+// is there.
+func (p Proxy) Fatal() []checks.Finding {
 	if p.Config == nil {
 		return nil
 	}
-	return p.p.content(&text{p.Config.ConfigMap, p.Config.Key, config})
-}
-
-// Fatal returns that part of it with which kube-proxy exits.
-func (p Proxy) Fatal(config string) []checks.Finding {
-	return slices.DeleteFunc(p.Judge(config), func(f checks.Finding) bool { return strings.HasPrefix(f.Message, ignoring) })
+	return slices.DeleteFunc(p.Judge(*p.Config), func(f checks.Finding) bool { return strings.HasPrefix(f.Message, ignoring) })
 }
 
 // Gates returns the feature gates of its configuration of which its pods say that they do
@@ -238,7 +240,11 @@ func RightServer(s *facts.Snapshot, instead string) (server, from string, err er
 	if (servers{known[0]}).has(u) {
 		return "", "", fmt.Errorf("it names %s already, which is the address that %s has", instead, known[0].from)
 	}
-	return "https://" + known[0].hostPort, known[0].from, nil
+	server = "https://" + known[0].hostPort
+	if right, err := url.Parse(server); err != nil || right.Hostname() == "" || right.Host != known[0].hostPort {
+		return "", "", fmt.Errorf("%s names no host and port: %q", known[0].from, known[0].hostPort)
+	}
+	return server, known[0].from, nil
 }
 
 func (list servers) join() string {
@@ -265,12 +271,20 @@ func MasqueradesAs(s *facts.Snapshot, ranges []netip.Prefix) bool {
 func (p Proxy) RanIn() []string {
 	var out []string
 	for _, pod := range p.Pods {
-		lines := running.FindAllStringSubmatch(p.p.log(pod), -1)
-		if len(lines) > 0 && !slices.Contains(out, lines[len(lines)-1][1]) {
-			out = append(out, lines[len(lines)-1][1])
+		if mode := p.ModeOf(pod); mode != "" && !slices.Contains(out, mode) {
+			out = append(out, mode)
 		}
 	}
 	return out
+}
+
+// ModeOf returns the mode that a kube-proxy named when it started, or "".
+func (p Proxy) ModeOf(pod *facts.Pod) string {
+	lines := running.FindAllStringSubmatch(p.p.log(pod), -1)
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[len(lines)-1][1]
 }
 
 // Transient tells whether what keeps a kube-proxy from writing its rules may pass when it
@@ -293,3 +307,6 @@ func PodSubnet(s *facts.Snapshot) (cidrs, from string) {
 	made := madeBy(s)
 	return made.Networking.PodSubnet, made.from
 }
+
+// Lacks returns what kube-proxy must list and watch and rules do not allow.
+func Lacks(rules []rbacv1.PolicyRule) []string { return lackingOf(rules) }

@@ -64,12 +64,7 @@ func findDefaultDeny(s *facts.Snapshot) []checks.Finding {
 	if len(s.NetworkPolicies) == 0 {
 		return nil
 	}
-	byNamespace := map[string][]*networkingv1.NetworkPolicy{}
-	for _, np := range s.NetworkPolicies {
-		if np.DeletionTimestamp == nil && restricts(np, networkingv1.PolicyTypeIngress) {
-			byNamespace[np.Namespace] = append(byNamespace[np.Namespace], np)
-		}
-	}
+	byNamespace := ingressPolicies(s)
 	e := findEnforcer(s)
 	out := e.webhooksShut(s, byNamespace)
 	told := map[string]bool{}
@@ -83,6 +78,17 @@ func findDefaultDeny(s *facts.Snapshot) []checks.Finding {
 			if i := slices.IndexFunc(list, everyPod); i >= 0 {
 				out = append(out, e.nothingOpen(list[i], led[namespace]))
 			}
+		}
+	}
+	return out
+}
+
+// ingressPolicies returns the policies that limit who comes in, by namespace.
+func ingressPolicies(s *facts.Snapshot) map[string][]*networkingv1.NetworkPolicy {
+	out := map[string][]*networkingv1.NetworkPolicy{}
+	for _, np := range s.NetworkPolicies {
+		if np.DeletionTimestamp == nil && restricts(np, networkingv1.PolicyTypeIngress) {
+			out[np.Namespace] = append(out[np.Namespace], np)
 		}
 	}
 	return out

@@ -181,6 +181,11 @@ func joinedAddresses(ips []netip.Addr) string {
 
 // serverText says how a rule selects the DNS pods.
 func (w *world) serverText() string {
+	return fmt.Sprintf("namespaceSelector kubernetes.io/metadata.name=%s with podSelector %s", w.server().pod.Namespace, labelText(w.serverLabels()))
+}
+
+// serverLabels returns the labels by which a rule selects the DNS pods.
+func (w *world) serverLabels() map[string]string {
 	pod := w.server().pod
 	set := map[string]string{}
 	for _, svc := range w.DNSServices() {
@@ -192,7 +197,7 @@ func (w *world) serverText() string {
 		set = maps.Clone(pod.Labels)
 		delete(set, "pod-template-hash")
 	}
-	return fmt.Sprintf("namespaceSelector kubernetes.io/metadata.name=%s with podSelector %s", pod.Namespace, labelText(set))
+	return set
 }
 
 func (w *world) portText() string {

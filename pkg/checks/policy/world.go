@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -61,6 +62,7 @@ type world struct {
 	servers      map[*facts.Pod]bool // the DNS pods
 	destinations []destination       // they, the Service and the cache
 	cached       bool                // pods ask a cache on their node
+	cacheIPs     []netip.Addr        // at these addresses
 }
 
 func newWorld(s *facts.Snapshot) *world {
@@ -123,7 +125,8 @@ func (w *world) findCache(services []*corev1.Service) {
 	w.cached = true
 	slices.Sort(asked)
 	cache := caches[0]
-	ips := addresses(append(slices.Compact(asked), cache.IPs()...))
+	w.cacheIPs = addresses(slices.Compact(asked))
+	ips := slices.Concat(w.cacheIPs, addresses(cache.IPs()))
 	w.destinations = append(w.destinations, destination{end: end{pod: cache, ips: ips}, ports: [protocolsOf]int32{dnsPort, dnsPort}, way: toCache})
 }
 

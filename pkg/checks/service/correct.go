@@ -30,6 +30,7 @@ func CorrectedSelector(s *facts.Snapshot, svc *corev1.Service) (selector map[str
 		selector[m.newKey] = m.value
 	}
 	if len(selector) == 0 {
+		delete(m.labels, "pod-template-hash")
 		return nil, of, false, fmt.Errorf("%s=%s is all that the selector says, and %s has no such label: which of its labels (%s) the Service should go by only you can say",
 			m.key, svc.Spec.Selector[m.key], of, labelText(m.labels))
 	}
@@ -95,7 +96,7 @@ func standsOut(svc *corev1.Service, port corev1.ServicePort, pods []*facts.Pod) 
 	case len(found) == 1:
 		return intstr.FromInt32(found[0].ContainerPort), nil
 	}
-	return intstr.IntOrString{}, fmt.Errorf("port %s: which port of the pods is meant by %q is not clear (what all of them declare for %s comes down to %s); set its targetPort by hand",
+	return intstr.IntOrString{}, fmt.Errorf("port %s: which port of the pods is meant by %q is not clear (left of what all of them declare for %s: %s); set its targetPort by hand",
 		portText(port), port.TargetPort.StrVal, protocol(port.Protocol), portNames(found))
 }
 

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -94,9 +95,38 @@ func noAPIServer(s *facts.Snapshot, svc *corev1.Service) checks.Finding {
 	}
 }
 
-// strays finds endpoints that the API servers do not list themselves.
-func strays(s *facts.Snapshot, svc *corev1.Service) []checks.Finding {
-	own, others, all := map[string]bool{}, map[string][]string{}, map[string]bool{}
+// StraySlices returns the EndpointSlices that put dead endpoints beside those of the API
+// servers, where to delete them is all that is wrong with the kubernetes Service; or what
+// else is.
+func StraySlices(s *facts.Snapshot) ([]*facts.EndpointSlice, error) {
+	svc := s.Service(metav1.NamespaceDefault, apiService)
+	if svc == nil {
+		return nil, errors.New("there is no Service default/kubernetes")
+	}
+	if len(svc.Spec.Selector) > 0 {
+		return nil, fmt.Errorf("somebody gave the Service the selector %s, for which its endpoints are made again: take that away first", labelText(svc.Spec.Selector))
+	}
+	wrong, _, _ := strayEndpoints(s, svc)
+	if ready, _ := s.ReadyEndpoints(svc); ready == 0 || len(wrong) == 0 {
+		return nil, errors.New("no endpoint of it is a stray one that could be deleted: what is wrong are the API servers' own, or the Service's port")
+	}
+	if others := slices.Concat(renamed(s, svc), misaddressed(s, svc)); len(others) > 0 {
+		return nil, fmt.Errorf("something else is wrong with it, and comes first: it %s", others[0].Message)
+	}
+	var out []*facts.EndpointSlice
+	for _, es := range s.EndpointSlices {
+		if es.Namespace == svc.Namespace && es.Service == svc.Name && len(wrong[es.Name]) > 0 {
+			out = append(out, es)
+		}
+	}
+	return out, nil
+}
+
+// strayEndpoints returns, by the slice that lists them, the endpoints that the API servers do not list
+// themselves; then those that they do, and all.
+func strayEndpoints(s *facts.Snapshot, svc *corev1.Service) (wrong map[string][]string, own, all map[string]bool) {
+	own, all = map[string]bool{}, map[string]bool{}
+	others := map[string][]string{}
 	for _, es := range s.SlicesOf(svc) {
 		for _, at := range answering(es) {
 			all[at] = true
@@ -108,12 +138,19 @@ func strays(s *facts.Snapshot, svc *corev1.Service) []checks.Finding {
 		}
 	}
 	known := apiServers(s)
+	for name, list := range others {
+		others[name] = slices.DeleteFunc(list, func(at string) bool { return own[at] || !sameFamily(at, own) || known.pod[host(at)] })
+	}
+	maps.DeleteFunc(others, func(_ string, list []string) bool { return len(list) == 0 })
+	return others, own, all
+}
+
+// strays finds endpoints that the API servers do not list themselves.
+func strays(s *facts.Snapshot, svc *corev1.Service) []checks.Finding {
+	others, own, all := strayEndpoints(s, svc)
 	var out []checks.Finding
 	for _, name := range slices.Sorted(maps.Keys(others)) {
-		wrong := slices.DeleteFunc(others[name], func(at string) bool { return own[at] || !sameFamily(at, own) || known.pod[host(at)] })
-		if len(wrong) == 0 {
-			continue
-		}
+		wrong := others[name]
 		out = append(out, checks.Finding{
 			Message: fmt.Sprintf("leads about %d of %d connections to %s, where no API server says that it is", len(wrong), len(all), strings.Join(wrong, ", ")),
 			Evidence: []checks.Evidence{

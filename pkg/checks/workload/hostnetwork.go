@@ -41,7 +41,7 @@ func findHostNetworkDNS(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	told := map[facts.Ref]bool{}
 	for _, p := range s.Pods {
-		if !p.HostNetwork || p.Static || p.Finished() || p.DNSPolicy != corev1.DNSClusterFirst {
+		if !p.HostNetwork || p.Static || p.Finished() || p.Deleting || p.DNSPolicy != corev1.DNSClusterFirst {
 			continue
 		}
 		subject := p.Owner
