@@ -32,6 +32,9 @@ func readObjects(ctx context.Context, lab testLab, versions bool) (objects, erro
 		_, reports := o["status"]
 		delete(o, "status")
 		delete(meta, "managedFields")
+		notes, _ := meta["annotations"].(map[string]any)
+		delete(notes, "deprecated.daemonset.template.generation") // a generation
+		delete(notes, "deployment.kubernetes.io/revision")        // counts what the controller made of it
 		if reports || !versions {
 			delete(meta, "resourceVersion")
 		}

@@ -10,6 +10,7 @@ func conflistDeleted() *Fault {
 		Break: func(ctx context.Context, lab Lab) error { return dropConflist(ctx, lab, last(lab)) },
 		Shown: func(ctx context.Context, lab Lab) error { return nodeNotReady(ctx, lab, last(lab)) },
 		Mend:  func(ctx context.Context, lab Lab) error { return restartFlannel(ctx, lab, last(lab)) },
-		Root:  "node-network-not-ready",
+		Again: func(ctx context.Context, lab Lab) error { return dropConflist(ctx, lab, last(lab)) },
+		Root:  "node-network-not-ready", Fix: []string{"node-network-not-ready"},
 	}
 }

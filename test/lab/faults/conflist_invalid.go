@@ -7,12 +7,15 @@ import "context"
 func conflistInvalid() *Fault {
 	return &Fault{
 		ID: "conflist-invalid", Slow: true, Title: "the network plugin's configuration on one node is cut off", Shell: true,
-		Break: func(ctx context.Context, lab Lab) error {
-			_, err := sh(ctx, lab, last(lab), `head -c 60 "$1" > "$1.part"; mv "$1.part" "$1"`, conflist)
-			return err
-		},
+		Break: cutConflist,
 		Shown: func(ctx context.Context, lab Lab) error { return nodeNotReady(ctx, lab, last(lab)) },
 		Mend:  func(ctx context.Context, lab Lab) error { return restartFlannel(ctx, lab, last(lab)) },
-		Root:  "node-network-not-ready",
+		Again: cutConflist,
+		Root:  "node-network-not-ready", Fix: []string{"node-network-not-ready"},
 	}
+}
+
+func cutConflist(ctx context.Context, lab Lab) error {
+	_, err := sh(ctx, lab, last(lab), `head -c 60 "$1" > "$1.part"; mv "$1.part" "$1"`, conflist)
+	return err
 }

@@ -75,7 +75,7 @@ func mendDNS(id string) func(context.Context, Lab) error {
 // changeDNSPods merges a change into the only container, and whatever else of
 // the pod is given, of the template of CoreDNS's pods.
 func changeDNSPods(ctx context.Context, lab Lab, id string, container, pod object) error {
-	if err := keep(ctx, lab, id, dnsDeployment()); err != nil {
+	if err := keepDNS(ctx, lab, id); err != nil {
 		return err
 	}
 	container["name"] = "coredns"
@@ -85,6 +85,14 @@ func changeDNSPods(ctx context.Context, lab Lab, id string, container, pod objec
 	}
 	// A strategic merge, unlike patch's, changes a container in place.
 	return patchAs(ctx, lab, "strategic", object{"spec": object{"template": object{"spec": spec}}}, dnsDeployment()...)
+}
+
+// keepDNS keeps the Deployment of CoreDNS under a fault's name, for one that a doctor may cure.
+func keepDNS(ctx context.Context, lab Lab, id string) error {
+	if err := keep(ctx, lab, id, dnsDeployment()); err != nil {
+		return err
+	}
+	return disown(ctx, lab, dnsDeployment())
 }
 
 // mendDNSPods brings the Deployment back; its rollout replaces the pods.

@@ -15,6 +15,7 @@ func corednsOOM() *Fault {
 		},
 		Shown: ofSystem(podsSay, dnsPods, `"reason":"OOMKilled"`),
 		Mend:  mendDNSPods(id),
-		Root:  "coredns-oom",
+		Again: restartDNS,
+		Root:  "coredns-oom", Fix: []string{"coredns-oom"},
 	}
 }

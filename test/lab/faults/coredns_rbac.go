@@ -14,6 +14,9 @@ func corednsRBAC() *Fault {
 			if err := keep(ctx, lab, id, dnsRole()); err != nil {
 				return err
 			}
+			if err := disown(ctx, lab, dnsRole()); err != nil {
+				return err
+			}
 			role, err := get(ctx, lab, dnsRole()...)
 			if err != nil {
 				return err
@@ -30,6 +33,7 @@ func corednsRBAC() *Fault {
 		},
 		Shown: ofSystem(logged, dnsPods, `endpointslices.discovery.k8s.io is forbidden`),
 		Mend:  mendDNS(id),
-		Root:  "coredns-rbac",
+		Again: restartDNS,
+		Root:  "coredns-rbac", Fix: []string{"coredns-rbac"},
 	}
 }

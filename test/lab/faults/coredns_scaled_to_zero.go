@@ -8,7 +8,7 @@ func corednsScaledToZero() *Fault {
 	return &Fault{
 		ID: id, Title: "the Deployment of CoreDNS is scaled to zero",
 		Break: func(ctx context.Context, lab Lab) error {
-			if err := keep(ctx, lab, id, dnsDeployment()); err != nil {
+			if err := keepDNS(ctx, lab, id); err != nil {
 				return err
 			}
 			if err := do(ctx, lab, "-n", system, "scale", "deployment", "coredns", "--replicas=0"); err != nil {
@@ -18,6 +18,7 @@ func corednsScaledToZero() *Fault {
 		},
 		Shown: noDNSEndpoint,
 		Mend:  mendDNSPods(id),
-		Root:  "dns-deployment-missing",
+		Again: restartDNS,
+		Root:  "dns-deployment-missing", Fix: []string{"dns-deployment-missing"},
 	}
 }

@@ -27,6 +27,7 @@ func corefileKeyMissing() *Fault {
 		},
 		Shown: ofSystem(podEvent, dnsPods, "references non-existent config key"),
 		Mend:  mendDNS(id),
-		Root:  "coredns-configmap-key",
+		Again: restartDNS,
+		Root:  "coredns-configmap-key", Fix: []string{"coredns-configmap-key"},
 	}
 }

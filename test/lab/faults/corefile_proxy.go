@@ -8,7 +8,7 @@ func corefileProxy() *Fault {
 	forward := regexp.MustCompile(`forward \. /etc/resolv\.conf( \{[^}]*\})?`)
 	f := corefileFault("corefile-proxy", "the Corefile uses proxy, which CoreDNS 1.5.0 removed",
 		func(text string) string { return forward.ReplaceAllLiteralString(text, "proxy . /etc/resolv.conf") })
-	f.Shown = crashesWith("Unknown directive 'proxy'")
-	f.Root = "coredns-corefile-error"
+	f.Shown, f.Again = crashesWith("Unknown directive 'proxy'"), restartDNS
+	f.Root, f.Fix = "coredns-corefile-error", []string{"coredns-corefile-error", "--with", "corefile-migrate"}
 	return f
 }

@@ -27,7 +27,8 @@ func corefileSyntax() *Fault {
 			}
 			return endpoints(ctx, lab, system, "kube-dns", true)
 		},
-		Mend: mendDNS(id),
-		Root: "coredns-corefile-error",
+		Mend:  mendDNS(id),
+		Again: func(context.Context, Lab) error { return nil }, // the running servers go on as before
+		Root:  "coredns-corefile-error", Fix: []string{"coredns-corefile-error", "--with", "corefile-restore-last-good"},
 	}
 }

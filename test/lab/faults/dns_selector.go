@@ -17,10 +17,17 @@ func dnsServiceFault(id, title, root string, shown func(context.Context, Lab) er
 			if err := keep(ctx, lab, id, dnsService()); err != nil {
 				return err
 			}
+			if err := disown(ctx, lab, dnsService()); err != nil {
+				return err
+			}
 			return patch(ctx, lab, change, dnsService()...)
 		},
 		Shown: shown,
 		Mend:  func(ctx context.Context, lab Lab) error { return restore(ctx, lab, id) },
-		Root:  root,
+		Again: nothing,
+		Root:  root, Fix: []string{root},
 	}
 }
+
+// nothing is done again where no component reads what was broken by itself.
+func nothing(context.Context, Lab) error { return nil }

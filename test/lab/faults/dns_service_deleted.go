@@ -15,6 +15,7 @@ func dnsServiceDeleted() *Fault {
 		},
 		Shown: noDNSEndpoint,
 		Mend:  func(ctx context.Context, lab Lab) error { return restore(ctx, lab, id) },
-		Root:  "dns-service-missing",
+		Again: nothing,
+		Root:  "dns-service-missing", Fix: []string{"dns-service-missing"},
 	}
 }

@@ -33,8 +33,15 @@ func flannelPublicIP() *Fault {
 			}
 			return do(ctx, lab, "annotate", "--overwrite", "node", last(lab), annotation+"="+other)
 		},
+		Again: func(ctx context.Context, lab Lab) error {
+			other, err := read(ctx, lab, path, "node", first(lab))
+			if err != nil {
+				return err
+			}
+			return do(ctx, lab, "annotate", "--overwrite", "node", last(lab), annotation+"="+other)
+		},
 		Shown: pairApart,
-		Root:  "flannel-public-ip",
+		Root:  "flannel-public-ip", Fix: []string{"flannel-public-ip"},
 		Mend: func(ctx context.Context, lab Lab) error {
 			data, err := keptData(ctx, lab, id)
 			if data == nil || err != nil {

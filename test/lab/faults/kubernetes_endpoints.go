@@ -19,7 +19,8 @@ func kubernetesEndpoints() *Fault {
 			_, err := lab.Kubectl(ctx, formerSlice, "apply", "-f", "-")
 			return err
 		},
-		Root: "kubernetes-service-broken",
+		Again: nothing,
+		Root:  "kubernetes-service-broken", Fix: []string{"kubernetes-service-broken"},
 		Shown: func(ctx context.Context, lab Lab) error {
 			ip, err := read(ctx, lab, "{.spec.clusterIP}", "-n", "default", "service", "kubernetes")
 			if err != nil {

@@ -49,6 +49,15 @@ func patchAs(ctx context.Context, lab Lab, kind string, content any, ref ...stri
 	return do(ctx, lab, slices.Concat([]string{"patch", "--type=" + kind, "-p", string(data)}, ref)...)
 }
 
+// addonMode marks the objects that an add-on manager keeps as they are.
+const addonMode = "addonmanager.kubernetes.io/mode"
+
+// disown takes that mark off an object. The lab's manifests carry it, but no add-on manager runs
+// here, and a doctor writes to nothing that somebody else would write back at once.
+func disown(ctx context.Context, lab Lab, ref []string) error {
+	return patch(ctx, lab, object{"metadata": object{"labels": object{addonMode: nil}}}, ref...)
+}
+
 // kept names the ConfigMap in which a fault keeps what it is about to break:
 // whoever mends it may be another process, long after.
 func kept(id string) []string { return []string{"-n", "default", "configmap", "lab-fault-" + id} }

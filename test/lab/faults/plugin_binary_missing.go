@@ -26,6 +26,15 @@ func pluginBinaryMissing() *Fault {
 			}
 			return invoices.recreate(ctx, lab)
 		},
-		Root: "cni-binary-missing",
+		Again: func(ctx context.Context, lab Lab) error {
+			if err := invoices.pause(ctx, lab); err != nil {
+				return err
+			}
+			if _, err := lab.Exec(ctx, last(lab), "rm", "-f", path); err != nil {
+				return err
+			}
+			return invoices.resume(ctx, lab)
+		},
+		Root: "cni-binary-missing", Fix: []string{"cni-binary-missing"},
 	}
 }

@@ -11,7 +11,7 @@ import (
 func proxyClusterCIDR() *Fault {
 	const wrong = "10.200.0.0/16"
 	f := proxyFault("proxy-clustercidr", "kube-proxy's clusterCIDR is not the pods' range", proxyConfigKey, setProxy("clusterCIDR", wrong))
-	f.Root = "kube-proxy-cluster-cidr"
+	f.Root, f.Fix, f.Again = "kube-proxy-cluster-cidr", []string{"kube-proxy-cluster-cidr"}, restartProxy
 	f.Shown = func(ctx context.Context, lab Lab) error {
 		config, err := read(ctx, lab, `{.data.config\.conf}`, proxyConfig()...)
 		if err == nil && !strings.Contains(config, wrong) {

@@ -34,7 +34,8 @@ func proxyHostname() *Fault {
 		},
 		Shown: ofSystem(logged, proxyPods, "worker-7"),
 		Mend:  mendProxy(id),
-		Root:  "kube-proxy-hostname",
+		Again: restartProxy,
+		Root:  "kube-proxy-hostname", Fix: []string{"kube-proxy-hostname"},
 	}
 }
 

@@ -6,6 +6,6 @@ func proxyIPVS() *Fault {
 	f := proxyFault("proxy-ipvs", "kube-proxy is in mode ipvs on a kernel without IPVS", proxyConfigKey, setProxy("mode", "ipvs"))
 	f.Shell = true // only a lab's kernel is known to lack it
 	f.Shown = ofSystem(logged, proxyPods, "can't use the IPVS proxier")
-	f.Root = "kube-proxy-ipvs-unusable"
+	f.Root, f.Fix, f.Again = "kube-proxy-ipvs-unusable", []string{"kube-proxy-ipvs-unusable"}, restartProxy
 	return f
 }

@@ -17,6 +17,7 @@ func proxyKubeconfig() *Fault {
 		otherServer(func(u *url.URL) { u.Host = net.JoinHostPort(unusedNeighbour(u.Hostname()), u.Port()) }))
 	f.Shown = ofSystem(logged, proxyPods, "no route to host")
 	f.Slow, f.Root = true, "kube-proxy-kubeconfig"
+	f.Fix, f.Again = []string{"kube-proxy-kubeconfig"}, restartProxy
 	return f
 }
 

@@ -23,6 +23,7 @@ func proxyKubeconfigRefused() *Fault {
 		return web.unreachable(ctx, lab)
 	}
 	f.Slow = true
-	f.Root = "kube-proxy-kubeconfig"
+	f.Again = func(ctx context.Context, lab Lab) error { return all(ctx, lab, restartProxy, web.recreate) }
+	f.Root, f.Fix = "kube-proxy-kubeconfig", []string{"kube-proxy-kubeconfig"}
 	return f
 }

@@ -23,12 +23,9 @@ func proxyMissing() *Fault {
 			if err := patch(ctx, lab, change, proxySet()...); err != nil {
 				return err
 			}
-			if err := until(ctx, func() error { return noProxyOn(ctx, lab, last(lab)) }); err != nil {
-				return err
-			}
-			_, err := sh(ctx, lab, last(lab), `for t in nat filter; do iptables-save -t $t | grep -v KUBE- | iptables-restore -T $t; done`)
-			return err
+			return forgetRules(ctx, lab)
 		},
+		Again: forgetRules,
 		Shown: func(ctx context.Context, lab Lab) error {
 			ip, err := read(ctx, lab, "{.spec.clusterIP}", "-n", "default", "service", "kubernetes")
 			if err != nil {
@@ -40,8 +37,18 @@ func proxyMissing() *Fault {
 			return nil
 		},
 		Mend: func(ctx context.Context, lab Lab) error { return restore(ctx, lab, id) },
-		Root: "kube-proxy-missing",
+		Root: "kube-proxy-missing", Fix: []string{"kube-proxy-missing"},
 	}
+}
+
+// forgetRules takes the rules from the last node once its kube-proxy is gone, as a start of
+// the machine does.
+func forgetRules(ctx context.Context, lab Lab) error {
+	if err := until(ctx, func() error { return noProxyOn(ctx, lab, last(lab)) }); err != nil {
+		return err
+	}
+	_, err := sh(ctx, lab, last(lab), `for t in nat filter; do iptables-save -t $t | grep -v KUBE- | iptables-restore -T $t; done`)
+	return err
 }
 
 func noProxyOn(ctx context.Context, lab Lab, node string) error {

@@ -11,7 +11,8 @@ func serviceSelector() *Fault {
 			return patch(ctx, lab, object{"spec": object{"selector": object{"app": "chekout"}}}, checkout.service()...)
 		},
 		Shown: func(ctx context.Context, lab Lab) error { return endpoints(ctx, lab, shop, checkout.name, false) },
-		Root:  "service-selector-mismatch",
+		Again: nothing,
+		Root:  "service-selector-mismatch", Fix: []string{"service-selector-mismatch"},
 	})
 }
 

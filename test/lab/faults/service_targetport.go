@@ -21,6 +21,7 @@ func serviceTargetPort() *Fault {
 			}
 			return err
 		},
-		Root: "service-targetport-mismatch",
+		Again: nothing,
+		Root:  "service-targetport-mismatch", Fix: []string{"service-targetport-mismatch"},
 	})
 }
