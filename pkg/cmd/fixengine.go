@@ -37,6 +37,7 @@ func (c *cluster) engine() (*engine, error) {
 	if config.Timeout == 0 {
 		config.Timeout = eachWrite
 	}
+	config.Wrap(apply.Once)
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, err
