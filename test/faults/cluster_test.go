@@ -1,0 +1,379 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
+	"github.com/kubectl-netdoctor/netdoctor/test/plane"
+)
+
+// volatile are the folders in which an API server writes on its own account.
+var volatile = []string{"/registry/leases/", "/registry/masterleases/", "/registry/peerserverleases/", "/registry/apiregistration.k8s.io/",
+	"/registry/events/", "/registry/flowschemas/", "/registry/prioritylevelconfigurations/", "/registry/ranges/"}
+
+// derived are the folders whose objects an API server makes and deletes together with
+// others.
+const derived = "/registry/ipaddresses/"
+
+// cluster is a control plane with the proxy in front of it.
+type cluster struct {
+	*plane.Plane
+	store   *plane.Store
+	proxy   *Proxy
+	nodes   *plane.StandIn
+	applier *apply.Applier
+	mapper  meta.ResettableRESTMapper
+	hurry   impatient
+	dir     string      // of the journal's files
+	bare    plane.State // as it is without any state
+	keys    plane.Keys  // as they were last
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	p := plane.Start(t, "--no-controllers")
+	plane.Everywhere(t)
+	p.ForbidServer(t)
+	c := &cluster{Plane: p, store: plane.NewStore(t, p), proxy: NewProxy(t, p.Config), nodes: &plane.StandIn{}, dir: filepath.Join(t.TempDir(), "state")}
+	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(p.Client.Discovery()))
+	c.applier = c.connect(t)
+	c.nodes.Serve(t)
+	c.store.Empty(t)
+	c.bare, c.keys = c.store.Everything(t), c.store.Keys(t)
+	return c
+}
+
+// connect returns what repairs the cluster through the proxy.
+func (c *cluster) connect(t *testing.T) *apply.Applier {
+	t.Helper()
+	config := &rest.Config{Host: c.proxy.URL, QPS: -1, Timeout: time.Minute, WarningHandler: rest.NoWarnings{}}
+	config.Wrap(apply.Once)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		c.hurry.next, c.hurry.gone = next, c.proxy.Gone
+		return &c.hurry
+	})
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, err := typedcorev1.NewForConfigAndClient(config, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := dynamic.NewForConfigAndClient(config, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &apply.Applier{
+		Client: objects, Mapper: c.mapper, Server: c.proxy.URL, Now: time.Now,
+		Journal: &apply.Journal{ConfigMaps: core, Dir: c.dir},
+	}
+}
+
+// impatient is a client that can be told that its time is over.
+type impatient struct {
+	next   http.RoundTripper
+	gone   func() bool
+	mu     sync.Mutex
+	cancel context.CancelFunc
+}
+
+var errTimeOut = fmt.Errorf("the time of a test: %w", context.DeadlineExceeded)
+
+// RoundTrip is one request at a time. A server that is gone refuses the next one; were it
+// only cut, client-go would repeat each read for ten seconds.
+func (i *impatient) RoundTrip(r *http.Request) (*http.Response, error) {
+	if i.gone() {
+		return nil, syscall.ECONNREFUSED
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	i.mu.Lock()
+	i.cancel = func() { cancel(errTimeOut) }
+	i.mu.Unlock()
+	res, err := i.next.RoundTrip(r.WithContext(ctx))
+	if err != nil && errors.Is(context.Cause(ctx), errTimeOut) {
+		err = errTimeOut
+	}
+	return res, err
+}
+
+func (i *impatient) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.cancel()
+}
+
+// objects are those that a plan changes; nil where there is none.
+type objects map[facts.Ref]*unstructured.Unstructured
+
+// trial is one fix in a cluster where it is offered.
+type trial struct {
+	*cluster
+	fix    *fixes.Fix
+	state  state
+	plan   fixes.Plan
+	start  plane.State
+	former objects // before the repair
+	after  objects // after it
+	keyOf  map[facts.Ref]string
+	print  map[string]bool // the keys that the repair touches
+	seen   []string        // the writes of the last run with a fault
+}
+
+// newTrial puts a state into the cluster and plans from what the API server tells of it.
+func (c *cluster) newTrial(t *testing.T, fix *fixes.Fix, o offer) (*trial, error) {
+	t.Helper()
+	c.keys = c.store.Reset(t, c.bare, c.keys, volatile...)
+	today, now := o.today(t)
+	raw := reachable(t, today.objects(t))
+	c.store.Load(t, raw, now)
+	c.mapper.Reset()
+	live := c.live(t, raw)
+	s := today.with(live)
+	p := planFor(fix, s, &o.plan.Finding.Subject)
+	if p.err != nil {
+		return nil, fmt.Errorf("offered for the fixture, but not for what the API server makes of it: %w", p.err)
+	}
+	if len(p.plan.Changes)+len(p.plan.Restarts) == 0 {
+		return nil, errors.New("it changes nothing")
+	}
+	c.nodes.Play(today.files)
+	tr := &trial{cluster: c, fix: fix, state: today, plan: p.plan}
+	c.keys = c.store.Keys(t)
+	tr.start = c.store.Everything(t)
+	tr.former = tr.objects(t)
+	tr.keyOf = map[facts.Ref]string{}
+	for ref, o := range tr.former {
+		if o != nil {
+			tr.keyOf[ref] = c.key(ref, o.GetResourceVersion())
+		}
+	}
+	if _, err := c.applier.Preview(t.Context(), tr.fresh()); err != nil {
+		return nil, err
+	}
+	return tr, nil
+}
+
+// reachable gives nodes, and pods that run, the addresses at which they are asked.
+func reachable(t *testing.T, objects []json.RawMessage) []json.RawMessage {
+	t.Helper()
+	for i, raw := range objects {
+		var o unstructured.Unstructured
+		if err := json.Unmarshal(raw, &o.Object); err != nil {
+			t.Fatal(err)
+		}
+		_, addressed, _ := unstructured.NestedSlice(o.Object, "status", "addresses")
+		phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
+		_, hasIP, _ := unstructured.NestedString(o.Object, "status", "podIP")
+		switch address := "10.77.1." + strconv.Itoa(i+1); {
+		case o.GetKind() == "Node" && !addressed:
+			_ = unstructured.SetNestedSlice(o.Object, []any{map[string]any{"type": "InternalIP", "address": address}}, "status", "addresses")
+			_ = unstructured.SetNestedField(o.Object, int64(10250), "status", "daemonEndpoints", "kubeletEndpoint", "Port")
+		case o.GetKind() == "Pod" && !hasIP && phase == "Running":
+			_ = unstructured.SetNestedField(o.Object, address, "status", "podIP")
+			_ = unstructured.SetNestedSlice(o.Object, []any{map[string]any{"ip": address}}, "status", "podIPs")
+		default:
+			continue
+		}
+		var err error
+		if objects[i], err = json.Marshal(o.Object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return objects
+}
+
+// live returns the objects as the API server tells of them; what it does not serve stays
+// as it is.
+func (c *cluster) live(t *testing.T, objects []json.RawMessage) []json.RawMessage {
+	t.Helper()
+	var out []json.RawMessage
+	for _, raw := range objects {
+		var o unstructured.Unstructured
+		if err := json.Unmarshal(raw, &o.Object); err != nil {
+			t.Fatal(err)
+		}
+		now := c.get(t, o.GroupVersionKind(), o.GetNamespace(), o.GetName())
+		if now == nil {
+			out = append(out, raw)
+			continue
+		}
+		data, err := json.Marshal(now.Object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, data)
+	}
+	return out
+}
+
+// get reads an object past the proxy; nil where there is none.
+func (c *cluster) get(t *testing.T, kind schema.GroupVersionKind, namespace, name string) *unstructured.Unstructured {
+	t.Helper()
+	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := c.Dynamic.Resource(mapping.Resource).Namespace(namespace).Get(t.Context(), name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind.Kind == "Namespace" && o.GetDeletionTimestamp() != nil {
+		return nil // no controller runs that ends it
+	}
+	return o
+}
+
+// objects reads what the plan changes.
+func (tr *trial) objects(t *testing.T) objects {
+	t.Helper()
+	out := objects{}
+	for _, c := range tr.plan.Changes {
+		o := c.Object()
+		out[c.Ref()] = tr.get(t, o.GroupVersionKind(), o.GetNamespace(), o.GetName())
+	}
+	return out
+}
+
+// key finds where etcd keeps an object: of a kind that no state has, by its name and the
+// version that it has.
+func (c *cluster) key(ref facts.Ref, version string) string {
+	if key := plane.Key(ref.Kind, ref.Namespace, ref.Name); key != "" {
+		return key
+	}
+	for key, revision := range c.keys {
+		if revision == version && named(key, ref) {
+			return key
+		}
+	}
+	return ""
+}
+
+func named(key string, ref facts.Ref) bool {
+	return strings.HasSuffix(key, strings.TrimSuffix("/"+ref.Namespace, "/")+"/"+ref.Name)
+}
+
+// reset makes the cluster what it was, and forgets the journal.
+func (tr *trial) reset(t *testing.T) {
+	t.Helper()
+	tr.keys = tr.store.Reset(t, tr.start, tr.keys, volatile...)
+	if err := os.RemoveAll(tr.dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fresh returns the plan as it would be made from the objects that are there now.
+func (tr *trial) fresh() fixes.Plan {
+	plan := tr.plan
+	plan.Changes = slices.Clone(plan.Changes)
+	for i, c := range plan.Changes {
+		if c.Before == nil {
+			continue
+		}
+		version := tr.keys[tr.keyOf[c.Ref()]]
+		plan.Changes[i].Before = c.Before.DeepCopy()
+		plan.Changes[i].Before.SetResourceVersion(version)
+		if c.After != nil && c.After.GetResourceVersion() != "" {
+			plan.Changes[i].After = c.After.DeepCopy()
+			plan.Changes[i].After.SetResourceVersion(version)
+		}
+	}
+	return plan
+}
+
+// touched returns the keys that were written since the last reset, the journal's apart.
+func (tr *trial) touched(t *testing.T) []string {
+	t.Helper()
+	now := tr.store.Keys(t)
+	changed := map[string]bool{}
+	for key, revision := range now {
+		changed[key] = tr.keys[key] != revision
+	}
+	for key := range tr.keys {
+		if _, there := now[key]; !there {
+			changed[key] = true
+		}
+	}
+	maps.DeleteFunc(changed, func(_ string, is bool) bool { return !is })
+	var out []string
+	for key := range changed {
+		apart := strings.HasPrefix(key, "/registry/configmaps/kube-system/"+journalPrefix) || strings.HasPrefix(key, derived) ||
+			slices.ContainsFunc(volatile, func(folder string) bool { return strings.HasPrefix(key, folder) })
+		if !apart {
+			out = append(out, key)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// differs tells how the objects differ from what they should be, "" where they do not.
+func (tr *trial) differs(t *testing.T, want objects) string {
+	t.Helper()
+	got := tr.objects(t)
+	for ref, w := range want {
+		g := got[ref]
+		if (w == nil) != (g == nil) {
+			return fmt.Sprintf("%s: there: %t, want %t", ref, g != nil, w != nil)
+		}
+		if w == nil {
+			continue
+		}
+		anew := w.GetUID() != g.GetUID()
+		if a, b := own(w, anew), own(g, anew); !reflect.DeepEqual(a, b) {
+			return fmt.Sprintf("%s (-want +got):\n%s", ref, cmp.Diff(a, b))
+		}
+	}
+	return ""
+}
+
+// own is of an object what the server does not set; of one that was made anew its status
+// is not either.
+func own(o *unstructured.Unstructured, anew bool) map[string]any {
+	o = o.DeepCopy()
+	fields := []string{"resourceVersion", "generation", "managedFields"}
+	if anew {
+		fields = append(fields, "uid", "creationTimestamp")
+		unstructured.RemoveNestedField(o.Object, "status")
+	}
+	for _, field := range fields {
+		unstructured.RemoveNestedField(o.Object, "metadata", field)
+	}
+	unstructured.RemoveNestedField(o.Object, "metadata", "annotations", "deprecated.daemonset.template.generation")
+	return o.Object
+}

@@ -1,0 +1,49 @@
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write results.txt")
+
+const results = "results.txt"
+
+// write holds the table against results.txt, or writes it there.
+func write(t *testing.T, table []*count) {
+	t.Helper()
+	slices.SortFunc(table, func(a, b *count) int { return strings.Compare(a.fix, b.fix) })
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FIX\tSTATE\tWRITES\tFAULTS\tKILLS\tSURVIVED")
+	var all count
+	for _, n := range table {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d of %d\n", n.fix, n.state, n.writes, n.tried, n.kills, n.kept, n.tried+n.kills)
+		all.writes, all.tried, all.kills, all.kept = all.writes+n.writes, all.tried+n.tried, all.kills+n.kills, all.kept+n.kept
+	}
+	fmt.Fprintf(w, "%d fixes\t\t%d\t%d\t%d\t%d of %d\n", len(table), all.writes, all.tried, all.kills, all.kept, all.tried+all.kills)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + text.String())
+	if *update {
+		if err := os.WriteFile(results, []byte(text.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(results)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), text.String()); diff != "" {
+		t.Errorf("%s is out of date; go test ./test/faults -update writes it (-there +now):\n%s", results, diff)
+	}
+}
