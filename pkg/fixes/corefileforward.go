@@ -15,9 +15,11 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-// loopWindow is how long the loop plugin looks for a loop after a start, with a margin
-// (coredns plugin/loop/setup.go: the probe is sent for at most 30 seconds).
-const loopWindow = 35 * time.Second
+// loopWindow is how long to watch servers that are Ready for a loop. The loop plugin asks
+// itself at once when it starts, and a loop shows in that one exchange; where nobody
+// upstream answers it tries again, each time after three seconds, for 30 seconds (coredns
+// plugin/loop/setup.go): then the repair is judged by what the log says of upstream.
+const loopWindow = 5 * time.Second
 
 // CorefileForward makes CoreDNS ask real DNS servers instead of the resolv.conf that
 // leads back to itself.
