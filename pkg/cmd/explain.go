@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -74,18 +75,37 @@ func (c *cluster) explainCheck(check *checks.Check) {
 	for _, command := range check.ByHand {
 		fmt.Fprintln(c.env.Out, "  "+command)
 	}
-	var ids []string
+	var below, above []string
 	for _, e := range check.Explains {
-		ids = append(ids, e.ID)
+		below = append(below, e.ID)
 	}
-	if len(ids) > 0 {
-		fmt.Fprintln(c.env.Out, "\nExplains: "+strings.Join(ids, ", "))
+	for _, other := range all.Checks() {
+		if slices.Contains(other.Explains, check) {
+			above = append(above, other.ID)
+		}
 	}
+	if len(below)+len(above) > 0 {
+		fmt.Fprintln(c.env.Out)
+	}
+	c.edges("Explains: ", below)
+	c.edges("Explained by: ", above)
 	for _, f := range fixes.For(check) {
 		fmt.Fprintf(c.env.Out, "Repair: kubectl netdoctor fix %s --with %s --dry-run\n", check.ID, f.ID)
 	}
 	if check.URL != "" {
 		fmt.Fprintln(c.env.Out, "See: "+check.URL)
+	}
+}
+
+func (c *cluster) edges(title string, ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	for i, line := range report.Wrap(title+strings.Join(ids, ", "), c.env.Width-2) {
+		if i > 0 {
+			line = "  " + line
+		}
+		fmt.Fprintln(c.env.Out, line)
 	}
 }
 
