@@ -2,7 +2,8 @@
 // cannot differ: docs/checks.md with docs/graph.svg, docs/fixes.md, the output of commands
 // in README.md, and the list of all ids that ever were, to which new ones are added. With
 // -check it only compares. It fails where the reference would have a hole: a check
-// without fixtures, rights or documentation.
+// without fixtures, rights or documentation, a fix without a fixture in which it is
+// offered, without a risk, documentation or a check.
 package main
 
 import (
@@ -40,7 +41,7 @@ func run(check bool) error {
 // of the repository, where it must be called. Where the reference has a hole it returns
 // the others: a check that is half made keeps nobody from noting the id of another.
 func generate() (map[string][]byte, error) {
-	pages := map[string][]byte{"docs/fixes.md": fixesPage()}
+	pages := map[string][]byte{}
 	for name, write := range map[string]func(now string) string{"README.md": readme, idsFile: ids} {
 		now, err := os.ReadFile(name)
 		if err != nil {
@@ -49,12 +50,16 @@ func generate() (map[string][]byte, error) {
 		pages[name] = []byte(write(string(now)))
 	}
 	ref, err := readReference()
-	if err != nil {
-		return pages, err
+	if err == nil {
+		pages["docs/checks.md"] = checksPage(ref)
+		pages["docs/graph.svg"] = drawing(layOut(ref.entries))
 	}
-	pages["docs/checks.md"] = checksPage(ref)
-	pages["docs/graph.svg"] = drawing(layOut(ref.entries))
-	return pages, nil
+	cures, hole := readFixes()
+	owners, unknown := readOwners()
+	if hole == nil && unknown == nil {
+		pages["docs/fixes.md"] = fixesPage(cures, owners)
+	}
+	return pages, errors.Join(err, hole, unknown)
 }
 
 func settle(name string, want []byte, check bool) error {
