@@ -13,5 +13,5 @@ func Checks() []*checks.Check {
 		CorefileRemoved, LoopPluginMissing, ReloadPluginMissing, LogEnabled, MetricsBind,
 		Version, SingleReplica, PodsMode, BackupDrift, MemorySize, LegacyKubeDNS,
 		NodeLocalClusterDNS, NodeLocalUpstream,
-		CPU, ServfailRate, NXDomainRatio, Latency, Cache, Panics}
+		NameShadowed, CPU, ServfailRate, NXDomainRatio, Latency, Cache, Panics}
 }
