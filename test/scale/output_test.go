@@ -59,7 +59,7 @@ func TestAFaultOnManyNodesIsOneRoot(t *testing.T) {
 						of = append(of, n)
 					}
 				}
-				if len(of) != 1 || len(of[0].Places) < sick-1 {
+				if len(of) != 1 || len(of[0].More) < sick-1 {
 					t.Fatalf("%d roots of %d", len(of), len(r.Roots))
 				}
 				r.Roots, r.Results = of, nil
@@ -70,8 +70,8 @@ func TestAFaultOnManyNodesIsOneRoot(t *testing.T) {
 				if n := strings.Count(text.String(), "\n"); n > lines {
 					t.Errorf("%d lines:\n%s", n, &text)
 				}
-				if !strings.Contains(strings.Join(strings.Fields(text.String()), " "), fmt.Sprintf("(and %s more: ", report.Count1000(len(of[0].Places)))) {
-					t.Errorf("no count of %d:\n%s", len(of[0].Places), &text)
+				if !strings.Contains(strings.Join(strings.Fields(text.String()), " "), fmt.Sprintf("(and %s more: ", report.Count1000(len(of[0].More)))) {
+					t.Errorf("no count of %d:\n%s", len(of[0].More), &text)
 				}
 				if err := report.Write(&doc, r, "json", report.Style{}); err != nil {
 					t.Fatal(err)
