@@ -26,8 +26,8 @@ const atOnce = 4
 func lists() []string {
 	var out []string
 	for _, src := range facts.Sources() {
-		if !src.Object() || src == facts.ConfigMaps {
-			continue
+		if !src.Object() || src == facts.ConfigMaps || src.Addon {
+			continue // of what a cluster may not have, this one has none
 		}
 		prefix := "/api/"
 		if src.Group != "" {
