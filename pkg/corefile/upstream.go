@@ -54,7 +54,8 @@ func ParseUpstream(text string) Upstream {
 	if i := strings.LastIndexByte(host, '%'); i >= 0 {
 		host = host[:i]
 	}
-	if addr, err := netip.ParseAddr(host); err == nil {
+	// CoreDNS cuts one zone off, and takes what has another for no address.
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Zone() == "" {
 		u.Kind, u.Addr, u.Port = UpstreamAddress, addr, port
 	} else if path.IsAbs(rest) {
 		u.Kind, u.Path = UpstreamFile, rest
