@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -224,19 +225,18 @@ func TestResumeAndUndoAfterEveryKill(t *testing.T) {
 // effect that write itself still does, only its answer is lost.
 func killed(t *testing.T, s *server, n int, effect bool, f func()) {
 	t.Helper()
-	seen := 0
+	var seen atomic.Int64 // of the server's goroutines, one for each connection
 	s.before = func(line string) *metav1.Status {
 		if strings.HasPrefix(line, http.MethodGet) {
 			return nil
 		}
-		seen++
-		if seen > n+1 || seen == n+1 && !effect {
+		if now := seen.Add(1); now > int64(n)+1 || now == int64(n)+1 && !effect {
 			panic(http.ErrAbortHandler)
 		}
 		return nil
 	}
 	s.after = func(line string) {
-		if !strings.HasPrefix(line, http.MethodGet) && seen == n+1 {
+		if !strings.HasPrefix(line, http.MethodGet) && seen.Load() == int64(n)+1 {
 			panic(http.ErrAbortHandler)
 		}
 	}

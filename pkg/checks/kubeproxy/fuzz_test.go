@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/kube-proxy/config/v1alpha1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -44,9 +45,11 @@ func FuzzDecode(f *testing.F) {
 		"conntrack:\n  maxPerCore: -1\n  max: 3\n  tcpEstablishedTimeout: 1e400h", "featureGates:\n  A: maybe", "nodePortAddresses: [primary, 1.2.3.4/33]",
 		"bindAddress: 0.0.0.0%eth0\nhealthzBindAddress: ':'\nmetricsBindAddress: '[::]'", "ipvs:\n  excludeCIDRs: [x]\n  scheduler: \"\\x00\"",
 		"logging:\n  verbosity: 99999999999999999999", "unknown: {deep: {deeper: 1}}", "kind: KubeProxyConfiguration",
+		"<<: {a: 1}",
 	} {
 		f.Add(configHead + text)
 	}
+	f.Add("apiVErsion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n<<: {a: 1}")
 	f.Fuzz(func(t *testing.T, text string) {
 		config, ignored, err := decode(text)
 		if err != nil {
@@ -60,6 +63,8 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("%q is no complaint about one field", said)
 			}
 		}
+		// A key of another case is read all the same, and then not kept.
+		config.APIVersion, config.Kind = v1alpha1.SchemeGroupVersion.String(), "KubeProxyConfiguration"
 		written, err := yaml.Marshal(config)
 		if err != nil {
 			t.Fatal(err)
