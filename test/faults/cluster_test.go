@@ -62,12 +62,12 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	p := plane.Start(t, "--no-controllers")
 	plane.Everywhere(t)
-	p.ForbidServer(t)
+	p.ForbidServer(t, facts.APIServices) // it registers the groups of new definitions
 	c := &cluster{Plane: p, store: plane.NewStore(t, p), proxy: NewProxy(t, p.Config), nodes: &plane.StandIn{}, dir: filepath.Join(t.TempDir(), "state")}
 	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(p.Client.Discovery()))
 	c.applier = c.connect(t)
 	c.nodes.Serve(t)
-	c.store.Empty(t)
+	c.store.Empty(t, facts.ServiceCIDRs)
 	c.bare, c.keys = c.store.Everything(t), c.store.Keys(t)
 	return c
 }

@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-netdoctor/netdoctor/test/plane"
 )
 
 const loopBundle = "../../examples/coredns-loop"
@@ -118,7 +120,7 @@ func TestRights(t *testing.T) {
 }
 
 // bind creates the ClusterRole that a command printed and binds a user to it.
-func (p *plane) bind(t *testing.T, role, user string) {
+func (p api) bind(t *testing.T, role, user string) {
 	t.Helper()
 	var r rbacv1.ClusterRole
 	if err := yaml.UnmarshalStrict([]byte(role), &r); err != nil {
@@ -127,17 +129,17 @@ func (p *plane) bind(t *testing.T, role, user string) {
 	p.bindRules(t, r.Name, user, r.Rules)
 }
 
-func (p *plane) bindRules(t *testing.T, name, user string, rules []rbacv1.PolicyRule) {
+func (p api) bindRules(t *testing.T, name, user string, rules []rbacv1.PolicyRule) {
 	t.Helper()
 	meta := metav1.ObjectMeta{Name: name}
-	if _, err := p.client.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{}); err != nil {
+	if _, err := p.Client.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
 	}
-	if _, err := p.client.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+	if _, err := p.Client.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -153,8 +155,8 @@ func TestThroughKubectl(t *testing.T) {
 	p := start(t, "--no-controllers")
 	p.load(t, loopBundle)
 	fromBundle(t, loopBundle).serve(t)
-	kubectl := exec.Command(program("kubectl"), "netdoctor", "check", "-o", "json")
-	kubectl.Env = append(os.Environ(), "PATH="+os.Getenv(insideEnv)+":"+os.Getenv("PATH"), "KUBECONFIG="+p.kubeconfig)
+	kubectl := exec.Command(plane.Program("kubectl"), "netdoctor", "check", "-o", "json")
+	kubectl.Env = append(os.Environ(), "PATH="+filepath.Dir(plane.Program("kubectl"))+":"+os.Getenv("PATH"), "KUBECONFIG="+p.Kubeconfig)
 	out, err := kubectl.Output()
 	if code := kubectl.ProcessState.ExitCode(); code != 1 {
 		t.Fatalf("exit %d, want 1: %v\n%s", code, err, out)

@@ -18,9 +18,9 @@ import (
 // upstream is where the repaired CoreDNS asks; nobody has to answer there.
 const upstream = "10.77.0.53"
 
-func (p *plane) corefile(t *testing.T) *corev1.ConfigMap {
+func (p api) corefile(t *testing.T) *corev1.ConfigMap {
 	t.Helper()
-	cm, err := p.client.CoreV1().ConfigMaps("kube-system").Get(context.Background(), "coredns", metav1.GetOptions{})
+	cm, err := p.Client.CoreV1().ConfigMaps("kube-system").Get(context.Background(), "coredns", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestConflict(t *testing.T) {
 	w.err.when("Apply this?", func() {
 		cm := p.corefile(t)
 		cm.Labels = map[string]string{"touched": "by-somebody"}
-		if _, err := p.client.CoreV1().ConfigMaps("kube-system").Update(context.Background(), cm, metav1.UpdateOptions{}); err != nil {
+		if _, err := p.Client.CoreV1().ConfigMaps("kube-system").Update(context.Background(), cm, metav1.UpdateOptions{}); err != nil {
 			t.Error(err)
 		}
 		say("y\n")
@@ -178,11 +178,11 @@ func TestInterruptedRepair(t *testing.T) {
 	}
 }
 
-func (p *plane) edit(t *testing.T, with func(*corev1.ConfigMap)) {
+func (p api) edit(t *testing.T, with func(*corev1.ConfigMap)) {
 	t.Helper()
 	cm := p.corefile(t)
 	with(cm)
-	if _, err := p.client.CoreV1().ConfigMaps("kube-system").Update(t.Context(), cm, metav1.UpdateOptions{}); err != nil {
+	if _, err := p.Client.CoreV1().ConfigMaps("kube-system").Update(t.Context(), cm, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -323,16 +323,16 @@ func TestFixRights(t *testing.T) {
 	}
 }
 
-func (p *plane) bindIn(t *testing.T, role *rbacv1.Role, user string) {
+func (p api) bindIn(t *testing.T, role *rbacv1.Role, user string) {
 	t.Helper()
-	if _, err := p.client.RbacV1().Roles(role.Namespace).Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
+	if _, err := p.Client.RbacV1().Roles(role.Namespace).Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
 	}
-	if _, err := p.client.RbacV1().RoleBindings(role.Namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+	if _, err := p.Client.RbacV1().RoleBindings(role.Namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -377,9 +377,9 @@ func TestHalfDone(t *testing.T) {
 }
 
 // halve makes the journal's one entry that of a process which died after writing it.
-func (p *plane) halve(t *testing.T) {
+func (p api) halve(t *testing.T) {
 	t.Helper()
-	client := p.client.CoreV1().ConfigMaps("kube-system")
+	client := p.Client.CoreV1().ConfigMaps("kube-system")
 	list, err := client.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=kubectl-netdoctor"})
 	if err != nil || len(list.Items) != 1 {
 		t.Fatalf("%d entries, error %v", len(list.Items), err)
@@ -406,7 +406,7 @@ func TestInstallAndUndo(t *testing.T) {
 		t.Fatalf("fix: exit %d", o.code)
 	}
 	get := func() error {
-		_, err := p.client.AppsV1().DaemonSets("kube-flannel").Get(t.Context(), "kube-flannel-ds", metav1.GetOptions{})
+		_, err := p.Client.AppsV1().DaemonSets("kube-flannel").Get(t.Context(), "kube-flannel-ds", metav1.GetOptions{})
 		return err
 	}
 	if err := get(); err != nil {

@@ -1,24 +1,17 @@
 package integration
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/test/plane"
 )
 
 // kubelet is a stand-in for the kubelets of all nodes: the API server comes to it for
@@ -50,36 +43,7 @@ func (k kubelet) serve(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(text))
 	})
-	serve(t, ":10250", mux, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
-}
-
-// serve runs a server until the test ends; without a TLS configuration it speaks HTTP.
-func serve(t *testing.T, addr string, handler http.Handler, config *tls.Config) {
-	t.Helper()
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if config != nil {
-		l = tls.NewListener(l, config)
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { server.Close() })
-}
-
-func selfSigned(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubelet"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	plane.ServeKubelets(t, mux)
 }
 
 // fromBundle answers with the logs and configurations that a bundle holds.
@@ -122,6 +86,6 @@ func serveDNSPods(t *testing.T) {
 			}
 		})
 	}
-	serve(t, ":8181", answer("OK"), nil)
-	serve(t, ":9153", answer("# TYPE coredns_panics_total counter\ncoredns_panics_total 0\n"), nil)
+	plane.Serve(t, ":8181", answer("OK"))
+	plane.Serve(t, ":9153", answer("# TYPE coredns_panics_total counter\ncoredns_panics_total 0\n"))
 }

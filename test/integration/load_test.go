@@ -22,7 +22,7 @@ import (
 )
 
 // load puts a bundle's objects with their status into the API server.
-func (p *plane) load(t *testing.T, dir string) {
+func (p api) load(t *testing.T, dir string) {
 	t.Helper()
 	for _, src := range facts.Sources() { // nodes and namespaces come first
 		if src.Object() {
@@ -31,7 +31,7 @@ func (p *plane) load(t *testing.T, dir string) {
 	}
 }
 
-func (p *plane) loadList(t *testing.T, dir string, src *facts.Source) {
+func (p api) loadList(t *testing.T, dir string, src *facts.Source) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || entry.Name() != src.Name+".json" {
@@ -57,7 +57,7 @@ func (p *plane) loadList(t *testing.T, dir string, src *facts.Source) {
 
 // create makes an object and gives it its status. What the API server has made itself
 // (the Service kubernetes, the bootstrap roles) stays.
-func (p *plane) create(t *testing.T, src *facts.Source, o *unstructured.Unstructured) {
+func (p api) create(t *testing.T, src *facts.Source, o *unstructured.Unstructured) {
 	t.Helper()
 	o.SetAPIVersion(strings.TrimPrefix(src.Group+"/"+src.Version, "/"))
 	o.SetKind(src.Kind)
@@ -65,7 +65,7 @@ func (p *plane) create(t *testing.T, src *facts.Source, o *unstructured.Unstruct
 		unstructured.RemoveNestedField(o.Object, "metadata", field)
 	}
 	status, hasStatus := o.Object["status"]
-	client := p.dynamic.Resource(schema.GroupVersionResource{Group: src.Group, Version: src.Version, Resource: src.Name}).Namespace(o.GetNamespace())
+	client := p.Dynamic.Resource(schema.GroupVersionResource{Group: src.Group, Version: src.Version, Resource: src.Name}).Namespace(o.GetNamespace())
 	if _, err := client.Get(context.Background(), o.GetName(), metav1.GetOptions{}); err == nil {
 		return
 	}
@@ -83,7 +83,7 @@ func (p *plane) create(t *testing.T, src *facts.Source, o *unstructured.Unstruct
 }
 
 // loadObjects puts the objects of a YAML file into the API server.
-func (p *plane) loadObjects(t *testing.T, name string) {
+func (p api) loadObjects(t *testing.T, name string) {
 	t.Helper()
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -108,14 +108,14 @@ func (p *plane) loadObjects(t *testing.T, name string) {
 }
 
 // versions returns the resourceVersion of every object that a repair could touch.
-func (p *plane) versions(t *testing.T) string {
+func (p api) versions(t *testing.T) string {
 	t.Helper()
 	var out bytes.Buffer
 	for _, src := range facts.Sources() {
 		if !src.Object() {
 			continue
 		}
-		list, err := p.dynamic.Resource(schema.GroupVersionResource{Group: src.Group, Version: src.Version, Resource: src.Name}).List(t.Context(), metav1.ListOptions{})
+		list, err := p.Dynamic.Resource(schema.GroupVersionResource{Group: src.Group, Version: src.Version, Resource: src.Name}).List(t.Context(), metav1.ListOptions{})
 		if apierrors.IsNotFound(err) {
 			continue // a kind that this cluster does not define
 		}

@@ -1,99 +1,10 @@
-// Package integration runs the commands against a real API server, built and started
-// by test/lab, in a network namespace of its own in which every address of 10/8 is
-// local: nodes and pods can then have the addresses that clusters have.
+// Package integration runs the commands against a real API server (test/plane).
 package integration
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
+
+	"github.com/kubectl-netdoctor/netdoctor/test/plane"
 )
 
-// insideEnv marks the process that runs in the network namespace, and holds the folder
-// of the built programs.
-const insideEnv = "NETDOCTOR_INTEGRATION_BIN"
-
-func TestMain(m *testing.M) {
-	if bin := os.Getenv(insideEnv); bin != "" {
-		if err := openNetwork(); err != nil {
-			fmt.Fprintln(os.Stderr, "setting up the network namespace:", err)
-			os.Exit(2)
-		}
-		os.Exit(m.Run())
-	}
-	os.Exit(outside())
-}
-
-// outside builds what the tests run, then runs this test binary again inside a new
-// network namespace.
-func outside() int {
-	bin, err := build()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "building for the integration tests:", err)
-		return 2
-	}
-	defer os.RemoveAll(bin)
-	inner := exec.Command("/proc/self/exe", os.Args[1:]...)
-	inner.Env = append(os.Environ(), insideEnv+"="+bin)
-	inner.Stdout, inner.Stderr = os.Stdout, os.Stderr
-	inner.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if os.Getuid() != 0 {
-		inner.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		inner.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		inner.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	err = inner.Run()
-	var status *exec.ExitError
-	switch {
-	case errors.As(err, &status):
-		return status.ExitCode()
-	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EINVAL):
-		fmt.Fprintln(os.Stderr, "SKIPPED: the integration tests need a network namespace, which this machine does not give:", err)
-		return 0
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "running the integration tests:", err)
-		return 2
-	}
-	return 0
-}
-
-// build builds the plugin and the lab's programs and returns the folder that holds them
-// or leads to them.
-func build() (string, error) {
-	bin, err := os.MkdirTemp("", "netdoctor-integration-")
-	if err != nil {
-		return "", err
-	}
-	for _, args := range [][]string{
-		{"build", "-o", filepath.Join(bin, "kubectl-netdoctor"), "../../cmd/kubectl-netdoctor"},
-		{"build", "-C", "../lab", "-o", filepath.Join(bin, "lab"), "."},
-	} {
-		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	programs := exec.Command(filepath.Join(bin, "lab"), "build")
-	programs.Stderr = os.Stderr
-	out, err := programs.Output()
-	if err != nil {
-		return "", fmt.Errorf("lab build: %w", err)
-	}
-	kubectl := filepath.Join(strings.TrimSpace(string(out)), "kubectl")
-	return bin, os.Symlink(kubectl, filepath.Join(bin, "kubectl"))
-}
-
-func openNetwork() error {
-	for _, args := range []string{"link set lo up", "route add local 10.0.0.0/8 dev lo"} {
-		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("ip %s: %w: %s", args, err, out)
-		}
-	}
-	return nil
-}
-
-func program(name string) string { return filepath.Join(os.Getenv(insideEnv), name) }
+func TestMain(m *testing.M) { plane.Main(m) }

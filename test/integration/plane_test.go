@@ -1,77 +1,27 @@
 package integration
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/cmd"
+	"github.com/kubectl-netdoctor/netdoctor/test/plane"
 )
 
-// plane is a running control plane.
-type plane struct {
-	kubeconfig string
-	client     kubernetes.Interface
-	dynamic    dynamic.Interface
-}
+// api is a running control plane, on which commands are run.
+type api struct{ *plane.Plane }
 
 // start starts a control plane that ends with the test.
-func start(t *testing.T, args ...string) *plane {
+func start(t *testing.T, args ...string) api {
 	t.Helper()
-	state := filepath.Join(t.TempDir(), "state")
-	args = append([]string{"up", "--state", state,
-		// Nodes here have no kubelet to lift the taint, and pods no token volumes.
-		"--apiserver-arg=--disable-admission-plugins=TaintNodesByCondition,ServiceAccount"}, args...)
-	lab := exec.Command(program("lab"), args...)
-	stdin, err := lab.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := lab.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	lab.Stderr = &stderr
-	if err := lab.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		if err := lab.Wait(); err != nil {
-			t.Errorf("lab up: %v\n%s", err, &stderr)
-		}
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	kubeconfig, ready := strings.CutPrefix(strings.TrimSpace(line), "ready ")
-	if !ready {
-		t.Fatalf("lab up did not become ready: %v\n%s", err, &stderr)
-	}
-	return connect(t, kubeconfig)
-}
-
-func connect(t *testing.T, kubeconfig string) *plane {
-	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.QPS = -1
-	config.WarningHandler = rest.NoWarnings{}
-	return &plane{kubeconfig: kubeconfig, client: kubernetes.NewForConfigOrDie(config), dynamic: dynamic.NewForConfigOrDie(config)}
+	return api{plane.Start(t, args...)}
 }
 
 // later is the clock of the commands: objects that a test has just made are then as old
@@ -86,7 +36,7 @@ type outcome struct {
 
 // run runs one command line in this process, as the user that the lab's kubeconfig
 // names.
-func (p *plane) run(t *testing.T, args ...string) outcome {
+func (p api) run(t *testing.T, args ...string) outcome {
 	t.Helper()
 	return p.runIn(t, t.Context(), p.env(t), args...)
 }
@@ -97,7 +47,7 @@ type world struct {
 	out, err *watched
 }
 
-func (p *plane) env(t *testing.T) world {
+func (p api) env(t *testing.T) world {
 	t.Helper()
 	w := world{out: &watched{}, err: &watched{}}
 	home := t.TempDir()
@@ -109,9 +59,9 @@ func (p *plane) env(t *testing.T) world {
 	return w
 }
 
-func (p *plane) runIn(t *testing.T, ctx context.Context, w world, args ...string) outcome {
+func (p api) runIn(t *testing.T, ctx context.Context, w world, args ...string) outcome {
 	t.Helper()
-	code := cmd.Run(ctx, append(args, "--kubeconfig", p.kubeconfig), w.Env)
+	code := cmd.Run(ctx, append(args, "--kubeconfig", p.Kubeconfig), w.Env)
 	o := outcome{code, w.out.String(), w.err.String()}
 	t.Logf("netdoctor %s: exit %d\n%s%s", strings.Join(args, " "), o.code, o.stdout, o.stderr)
 	return o

@@ -24,7 +24,7 @@ func TestLargeClustersAreValidAndSickInThreePlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := scale.Running(filepath.Dir(p.kubeconfig))
+	server, err := scale.Running(filepath.Dir(p.Kubeconfig))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,16 +46,16 @@ func TestLargeClustersAreValidAndSickInThreePlaces(t *testing.T) {
 
 // accepted writes an object back as it was read, without effect: the API server
 // validates the whole of it.
-func accepted(t *testing.T, p *plane, obj scale.Object) {
+func accepted(t *testing.T, p api, obj scale.Object) {
 	t.Helper()
 	kinds, _, err := scheme.Scheme.ObjectKinds(obj)
 	if err != nil {
 		t.Fatal(err)
 	}
 	resource, _ := apimeta.UnsafeGuessKindToResource(kinds[0])
-	var client dynamic.ResourceInterface = p.dynamic.Resource(resource)
+	var client dynamic.ResourceInterface = p.Dynamic.Resource(resource)
 	if obj.GetNamespace() != "" {
-		client = p.dynamic.Resource(resource).Namespace(obj.GetNamespace())
+		client = p.Dynamic.Resource(resource).Namespace(obj.GetNamespace())
 	}
 	read, err := client.Get(t.Context(), obj.GetName(), metav1.GetOptions{})
 	if err != nil {

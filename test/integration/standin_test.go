@@ -20,7 +20,7 @@ const loopLine = `[FATAL] plugin/loop: Loop (127.0.0.1:33321 -> :53) detected fo
 // pods to a node and reports for them what real CoreDNS pods would come to with the
 // Corefile of that moment. A pod whose Corefile forwards to /etc/resolv.conf crashes.
 type nodes struct {
-	p        *plane
+	p        api
 	mu       sync.Mutex
 	pods     map[string]bool // "namespace/name" seen crashing
 	hopeless bool
@@ -42,11 +42,11 @@ func (n *nodes) run(t *testing.T) {
 
 // step does one round; what fails now is done in the next.
 func (n *nodes) step(ctx context.Context) {
-	pods, err := n.p.client.CoreV1().Pods("kube-system").List(ctx, metav1.ListOptions{})
+	pods, err := n.p.Client.CoreV1().Pods("kube-system").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return
 	}
-	cm, err := n.p.client.CoreV1().ConfigMaps("kube-system").Get(ctx, "coredns", metav1.GetOptions{})
+	cm, err := n.p.Client.CoreV1().ConfigMaps("kube-system").Get(ctx, "coredns", metav1.GetOptions{})
 	if err != nil {
 		return
 	}
@@ -57,7 +57,7 @@ func (n *nodes) step(ctx context.Context) {
 }
 
 func (n *nodes) report(ctx context.Context, pod *corev1.Pod, loops bool) {
-	client := n.p.client.CoreV1().Pods(pod.Namespace)
+	client := n.p.Client.CoreV1().Pods(pod.Namespace)
 	switch {
 	case pod.DeletionTimestamp != nil:
 		now := int64(0)
@@ -133,7 +133,7 @@ func crashing(pod *corev1.Pod) corev1.PodStatus {
 
 // broken starts a control plane with CoreDNS in a loop, and returns it when the cluster
 // shows it.
-func broken(t *testing.T) (*plane, *nodes) {
+func broken(t *testing.T) (api, *nodes) {
 	t.Helper()
 	p := start(t)
 	p.loadObjects(t, "testdata/coredns.yaml")

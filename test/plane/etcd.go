@@ -7,9 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +77,7 @@ func Key(kind, namespace, name string) string {
 type Store struct {
 	plane *Plane
 	url   string
+	holds map[string]*facts.Source // the keys of what Replace wrote last
 }
 
 // NewStore returns the etcd of a control plane that lab up --state started.
@@ -96,18 +97,53 @@ type Keys map[string]string
 type State map[string][]byte
 
 // Empty takes from a control plane all that its API server has made for itself, but for
-// the APIServices of its own groups and the range of Services, which every cluster has.
-func (s *Store) Empty(t *testing.T) {
+// what every cluster has of it: the APIServices of its own groups, and what else is to be
+// kept.
+func (s *Store) Empty(t *testing.T, kept ...*facts.Source) {
 	t.Helper()
 	var all []operation
 	for src, folder := range folders {
-		if src != facts.APIServices && src != facts.ServiceCIDRs {
+		if src != facts.APIServices && !slices.Contains(kept, src) {
 			end := []byte(folder)
 			end[len(end)-1]++ // nothing below the folder comes after it
-			all = append(all, operation{Delete: &keyRange{Key: []byte(folder), End: end}})
+			all = append(all, operation{src: src, Delete: &keyRange{Key: []byte(folder), End: end}})
 		}
 	}
-	s.commit(t, all)
+	s.write(t, all)
+}
+
+// Replace puts objects, given as JSON, in the place of those that it put there before, and
+// returns when the API server tells of nothing else. All must be of kinds that it serves.
+func (s *Store) Replace(t *testing.T, objects []json.RawMessage, now time.Time) {
+	t.Helper()
+	written := map[string]*facts.Source{}
+	var gone, puts []operation
+	for _, raw := range objects {
+		o := decoded(t, raw)
+		src := served(o.GetKind())
+		if src == nil {
+			t.Fatalf("%s %s: the API server does not serve this kind", o.GetKind(), o.GetName())
+		}
+		key, value := stored(t, o, src, now)
+		written[key] = src
+		puts = append(puts, operation{src: src, Put: &put{[]byte(key), value}})
+	}
+	for key, src := range s.holds {
+		if written[key] == nil {
+			gone = append(gone, operation{src: src, Delete: &keyRange{Key: []byte(key)}})
+		}
+	}
+	s.write(t, append(gone, puts...))
+	s.holds = written
+}
+
+func decoded(t *testing.T, raw json.RawMessage) *unstructured.Unstructured {
+	t.Helper()
+	var o unstructured.Unstructured
+	if err := json.Unmarshal(raw, &o.Object); err != nil {
+		t.Fatal(err)
+	}
+	return &o
 }
 
 // Load writes objects, given as JSON, and returns when the API server tells of them.
@@ -115,39 +151,31 @@ func (s *Store) Empty(t *testing.T) {
 // them, those are made too, and so is the system's.
 func (s *Store) Load(t *testing.T, objects []json.RawMessage, now time.Time) {
 	t.Helper()
-	puts := map[string][]byte{}
-	touched := map[*facts.Source]bool{facts.Namespaces: true}
+	puts := map[string]operation{}
+	add := func(o *unstructured.Unstructured, src *facts.Source) {
+		key, value := stored(t, o, src, now)
+		puts[key] = operation{src: src, Put: &put{[]byte(key), value}}
+	}
 	spaces := map[string]bool{metav1.NamespaceSystem: true, metav1.NamespaceDefault: true}
 	for _, raw := range objects {
-		var o unstructured.Unstructured
-		if err := json.Unmarshal(raw, &o.Object); err != nil {
-			t.Fatal(err)
-		}
+		o := decoded(t, raw)
 		if src := served(o.GetKind()); src != nil {
-			key, value := stored(t, &o, src, now)
-			puts[key] = value
-			touched[src] = true
+			add(o, src)
 			if src.Namespaced {
 				spaces[o.GetNamespace()] = true
 			}
 		}
 	}
 	for name := range spaces {
+		if _, given := puts[Key(facts.Namespaces.Kind, "", name)]; given {
+			continue
+		}
 		o := &unstructured.Unstructured{Object: map[string]any{"kind": "Namespace", "status": map[string]any{"phase": "Active"}}}
 		o.SetName(name)
 		o.SetLabels(map[string]string{"kubernetes.io/metadata.name": name})
-		if key, value := stored(t, o, facts.Namespaces, now); puts[key] == nil {
-			puts[key] = value
-		}
+		add(o, facts.Namespaces)
 	}
-	var all []operation
-	for key, value := range puts {
-		all = append(all, operation{Put: &put{[]byte(key), value}})
-	}
-	revision := s.commit(t, all)
-	for src := range touched {
-		s.await(t, src, revision)
-	}
+	s.write(t, slices.Collect(maps.Values(puts)))
 }
 
 // Everything returns what etcd holds now.
@@ -198,8 +226,9 @@ func (s *Store) Reset(t *testing.T, to State, since Keys, except ...string) Keys
 
 // operation is one of a request to etcd; bytes are base64 in JSON.
 type operation struct {
-	Put    *put      `json:"requestPut,omitempty"`
-	Delete *keyRange `json:"requestDeleteRange,omitempty"`
+	src    *facts.Source // of whose objects, where that is known
+	Put    *put          `json:"requestPut,omitempty"`
+	Delete *keyRange     `json:"requestDeleteRange,omitempty"`
 }
 
 type put struct {
@@ -230,6 +259,19 @@ func (s *Store) read(t *testing.T, bare bool) []pair {
 
 // most is how many operations etcd takes at once.
 const most = 128
+
+// write writes to etcd and waits until the API server's watch caches have seen it.
+func (s *Store) write(t *testing.T, all []operation) {
+	t.Helper()
+	revision := s.commit(t, all)
+	seen := map[*facts.Source]bool{}
+	for _, op := range all {
+		if !seen[op.src] {
+			seen[op.src] = true
+			s.await(t, op.src, revision)
+		}
+	}
+}
 
 // commit writes to etcd and returns the revision of the last write, "" for none.
 func (s *Store) commit(t *testing.T, all []operation) string {
@@ -274,20 +316,6 @@ func (s *Store) await(t *testing.T, src *facts.Source, revision string) {
 	if err != nil {
 		t.Fatalf("%s as of revision %s: %v", src, revision, err)
 	}
-}
-
-var moment = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`)
-
-// Postponed moves every time in a text, wherever it stands. Fractions of seconds and zones
-// stay.
-func Postponed(text []byte, by time.Duration) []byte {
-	return moment.ReplaceAllFunc(text, func(was []byte) []byte {
-		at, err := time.Parse("2006-01-02T15:04:05", string(was))
-		if err != nil {
-			return was
-		}
-		return at.Add(by).AppendFormat(nil, "2006-01-02T15:04:05")
-	})
 }
 
 // stored returns where the API server keeps an object, and what: JSON, which it reads as

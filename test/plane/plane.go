@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 // Plane is a running control plane, and clients of it that are not slowed down.
@@ -77,15 +79,16 @@ func Connect(t *testing.T, kubeconfig string) *Plane {
 
 // ForbidServer forbids the API server itself to write what states consist of, and returns
 // when that holds. It would make again what it misses of its own (the Service kubernetes
-// with its EndpointSlice, system namespaces) and report addresses that it did not give
-// out: no state would stay what it is. Everybody else may write, and
-// it may note the addresses that it gives out for them.
-func (p *Plane) ForbidServer(t *testing.T) {
+// with its EndpointSlice, system namespaces, the range of Services), report addresses that
+// it did not give out, and judge APIServices: no state would stay what it is. Everybody
+// else may write, and it may note the addresses that it gives out for them, and write what
+// is spared.
+func (p *Plane) ForbidServer(t *testing.T, spared ...*facts.Source) {
 	t.Helper()
 	const name = "states-stay-as-they-are"
 	groups := []string{"events.k8s.io"}
 	for src := range folders {
-		if src.Group != "apiregistration.k8s.io" { // it registers the groups of new definitions
+		if !slices.Contains(spared, src) {
 			groups = append(groups, src.Group)
 		}
 	}
@@ -111,25 +114,28 @@ func (p *Plane) ForbidServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.awaitPolicy(t)
+	p.awaitPolicy(t, "", "namespaces", "default")
+	if !slices.Contains(spared, facts.APIServices) {
+		p.awaitPolicy(t, facts.APIServices.Group, facts.APIServices.Name, "v1.apps") // of a server behind the first, which hears of policies by itself
+	}
 }
 
 // probe is a user by whom it is seen whether the policy holds.
 const probe = "netdoctor-probe"
 
-func (p *Plane) awaitPolicy(t *testing.T) {
+func (p *Plane) awaitPolicy(t *testing.T, group, resource, name string) {
 	t.Helper()
 	config := rest.CopyConfig(p.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: probe, Groups: []string{"system:masters"}}
-	namespaces := dynamic.NewForConfigOrDie(config).Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	client := dynamic.NewForConfigOrDie(config).Resource(schema.GroupVersionResource{Group: group, Version: "v1", Resource: resource})
 	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		_, err := namespaces.Patch(t.Context(), "default", "application/merge-patch+json", []byte(`{"metadata":{"labels":{"a":"b"}}}`),
+		_, err := client.Patch(t.Context(), name, "application/merge-patch+json", []byte(`{"metadata":{"labels":{"a":"b"}}}`),
 			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) {
 			return
 		}
 		if time.Now().After(limit) {
-			t.Fatalf("the policy does not hold: %v", err)
+			t.Fatalf("the policy does not hold for %s: %v", resource, err)
 		}
 	}
 }

@@ -50,9 +50,9 @@ func (n *StandIn) Serve(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", func(w http.ResponseWriter, r *http.Request) { n.now.Load().log(w, r) })
 	mux.HandleFunc("GET /configz", func(w http.ResponseWriter, r *http.Request) { n.now.Load().configz(w, r) })
-	serve(t, ":10250", mux, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+	ServeKubelets(t, mux)
 	for _, port := range []string{"8181", "9153", "10256"} {
-		serve(t, ":"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.now.Load().pod(w, r) }), nil)
+		Serve(t, ":"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.now.Load().pod(w, r) }))
 	}
 }
 
@@ -142,7 +142,18 @@ func (s *scene) answer(w http.ResponseWriter, file string) {
 	_, _ = w.Write(text)
 }
 
-// serve runs a server until the test ends; without a TLS configuration it speaks HTTP.
+// Serve runs a server of HTTP until the test ends.
+func Serve(t *testing.T, addr string, handler http.Handler) {
+	t.Helper()
+	serve(t, addr, handler, nil)
+}
+
+// ServeKubelets runs a server on the kubelets' port of every address until the test ends.
+func ServeKubelets(t *testing.T, handler http.Handler) {
+	t.Helper()
+	serve(t, ":10250", handler, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+}
+
 func serve(t *testing.T, addr string, handler http.Handler, config *tls.Config) {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
