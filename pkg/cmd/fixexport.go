@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
@@ -67,12 +68,12 @@ func (o *fixCommand) exportChange(c fixes.Change) error {
 	return nil
 }
 
-// objectWords names an object as kubectl takes it.
+// objectWords names an object as kubectl takes it, in words that a shell leaves alone.
 func objectWords(c fixes.Change) string {
 	r := c.Ref()
-	words := strings.ToLower(r.Kind) + " " + r.Name
+	words := strings.ToLower(r.Kind) + " " + checks.ShellWord(r.Name)
 	if r.Namespace != "" {
-		words += " -n " + r.Namespace
+		words += " -n " + checks.ShellWord(r.Namespace)
 	}
 	return report.Clean(words)
 }

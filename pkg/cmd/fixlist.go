@@ -134,7 +134,7 @@ func (x offer) line() string {
 func (x offer) command(several bool) []string {
 	words := []string{"kubectl netdoctor fix", x.finding.Check.ID}
 	if several {
-		words = append(words, x.finding.Subject.Path())
+		words = append(words, checks.ShellWord(x.finding.Subject.Path()))
 	}
 	if list := fixes.For(x.finding.Check); list[0] != x.fix {
 		words = append(words, "--with", x.fix.ID)
@@ -145,12 +145,15 @@ func (x offer) command(several bool) []string {
 // given returns the flags by which the plans were made.
 func (o *fixCommand) given() []string {
 	var words []string
+	if o.from != "" {
+		words = append(words, "--from", checks.ShellWord(o.from))
+	}
 	for _, server := range o.params.Upstreams {
-		words = append(words, "--upstream", server)
+		words = append(words, "--upstream", checks.ShellWord(server))
 	}
 	for _, flag := range [][2]string{{"--plugin", o.params.Plugin}, {"--manifest", o.manifest}, {"--pod-cidr", o.params.PodCIDR}, {"--interface", o.params.Interface}} {
 		if flag[1] != "" {
-			words = append(words, flag[0], flag[1])
+			words = append(words, flag[0], checks.ShellWord(flag[1]))
 		}
 	}
 	if o.params.AcceptRisk {

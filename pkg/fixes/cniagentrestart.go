@@ -44,7 +44,7 @@ func planCNIAgentRestart(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, e
 		return Plan{}, fmt.Errorf("%s is made by no DaemonSet, so that nothing would make it anew; restart it on the node", agent.Ref())
 	case !agent.Ready:
 		return Plan{}, fmt.Errorf("%s is not Ready (%s), and a new one would fail as well; kubectl -n %s logs %s --all-containers tells why",
-			agent.Ref(), agent.Trouble(), shellWord(agent.Namespace), shellWord(agent.Name))
+			agent.Ref(), agent.Trouble(), checks.ShellWord(agent.Namespace), checks.ShellWord(agent.Name))
 	}
 	plan := Plan{Restarts: []*facts.Pod{agent}, Rollouts: []facts.Ref{agent.Owner}}
 	if f.Check == node.FlannelPublicIP {

@@ -35,7 +35,7 @@ func planCoreDNSPolicy(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, err
 	spec := &edited.Spec.Template.Spec
 	if spec.DNSPolicy == corev1.DNSDefault {
 		return Plan{}, fmt.Errorf("the template of %s says dnsPolicy: Default already, and these pods are of before: kubectl -n %s rollout status deployment %s",
-			f.Subject, shellWord(was.Namespace), shellWord(was.Name))
+			f.Subject, checks.ShellWord(was.Namespace), checks.ShellWord(was.Name))
 	}
 	spec.DNSPolicy = corev1.DNSDefault
 	plan, err := rollout(was, edited)

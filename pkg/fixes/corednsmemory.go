@@ -75,7 +75,7 @@ func memoryLimit(s *facts.Snapshot, f checks.Finding, c *corev1.Container) (limi
 	if limit.Cmp(now) <= 0 {
 		return limit, "", fmt.Errorf("container %s may take %s already, and the cluster's size asks for no more (%s): look for what takes the rest, a forwarding loop, a flood of questions, slow upstreams or a large cache; "+
 			"until then raise it by hand: kubectl -n %s set resources deployment %s -c %s --limits=memory=…",
-			c.Name, now.String(), sum, shellWord(f.Subject.Namespace), shellWord(f.Subject.Name), shellWord(c.Name))
+			c.Name, now.String(), sum, checks.ShellWord(f.Subject.Namespace), checks.ShellWord(f.Subject.Name), checks.ShellWord(c.Name))
 	}
 	return limit, sum, nil
 }

@@ -56,7 +56,7 @@ func planCoreDNSNetBind(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, er
 		c.SecurityContext.Capabilities.Add = append(c.SecurityContext.Capabilities.Add, "NET_BIND_SERVICE")
 	case !sysctl:
 		return Plan{}, fmt.Errorf("container %s is not denied NET_BIND_SERVICE in the template: see what takes the right away, such as a policy that rewrites pods or an image without file capabilities: kubectl -n %s get pods -o yaml",
-			c.Name, shellWord(was.Namespace))
+			c.Name, checks.ShellWord(was.Namespace))
 	}
 	return rollout(was, edited)
 }

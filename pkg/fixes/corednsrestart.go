@@ -71,7 +71,7 @@ func planCoreDNSSpread(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, err
 		return Plan{}, err
 	}
 	if st := d.Status; st.ObservedGeneration < d.Generation || st.UpdatedReplicas != st.Replicas {
-		return Plan{}, fmt.Errorf("a rollout is under way, which places the pods anew: kubectl -n %s rollout status deployment %s", shellWord(d.Namespace), shellWord(d.Name))
+		return Plan{}, fmt.Errorf("a rollout is under way, which places the pods anew: kubectl -n %s rollout status deployment %s", checks.ShellWord(d.Namespace), checks.ShellWord(d.Name))
 	}
 	if a := d.Spec.Template.Spec.Affinity; d.Spec.Template.Spec.NodeName != "" || a != nil && (a.PodAffinity != nil || a.NodeAffinity != nil && a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil) {
 		return Plan{}, fmt.Errorf("an affinity of its template, or nodeName, may be what keeps the replicas together; see whether it is meant: %s", editCommand(f.Subject))

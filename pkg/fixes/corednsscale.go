@@ -43,7 +43,7 @@ func planCoreDNSScale(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, erro
 	now := ptr.Deref(d.Spec.Replicas, 1)
 	if f.Check == coredns.DeploymentMissing && now > 0 {
 		return Plan{}, fmt.Errorf("%s wants %d replicas already, and something keeps it from making its pods: kubectl -n %s describe replicasets",
-			f.Subject, now, shellWord(d.Namespace))
+			f.Subject, now, checks.ShellWord(d.Namespace))
 	}
 	if err := scaledBy(s, d); err != nil {
 		return Plan{}, err
@@ -59,7 +59,7 @@ func planCoreDNSScale(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, erro
 		return Plan{}, err
 	}
 	return Plan{Changes: []Change{change}, Rollouts: []facts.Ref{f.Subject}, Warnings: append(warnings, fmt.Sprintf(
-		"Who set the number may set it again: kubectl -n %s get hpa shows autoscalers, which are not read here.", shellWord(d.Namespace)))}, nil
+		"Who set the number may set it again: kubectl -n %s get hpa shows autoscalers, which are not read here.", checks.ShellWord(d.Namespace)))}, nil
 }
 
 // replicasFor returns how many replicas there should be. Where the nodes are not known, two.
@@ -89,7 +89,7 @@ func scaledBy(s *facts.Snapshot, d *appsv1.Deployment) error {
 				continue
 			}
 			return fmt.Errorf("cluster-proportional-autoscaler %s/%s sets the number of replicas; change its table instead: kubectl -n %s edit configmap %s",
-				scaler.Namespace, scaler.Name, shellWord(flagOf(c, "namespace", scaler.Namespace)), shellWord(flagOf(c, "configmap", scaler.Name)))
+				scaler.Namespace, scaler.Name, checks.ShellWord(flagOf(c, "namespace", scaler.Namespace)), checks.ShellWord(flagOf(c, "configmap", scaler.Name)))
 		}
 	}
 	i := slices.IndexFunc(s.Events, func(e *facts.Event) bool {
@@ -98,7 +98,7 @@ func scaledBy(s *facts.Snapshot, d *appsv1.Deployment) error {
 	if i >= 0 {
 		name := s.Events[i].About.Name
 		return fmt.Errorf("HorizontalPodAutoscaler %s/%s sets the number of replicas; raise its minReplicas to 2 instead: kubectl -n %s edit hpa %s",
-			d.Namespace, name, shellWord(d.Namespace), shellWord(name))
+			d.Namespace, name, checks.ShellWord(d.Namespace), checks.ShellWord(name))
 	}
 	return nil
 }

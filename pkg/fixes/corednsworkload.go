@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -29,7 +30,7 @@ func dnsDeployment(s *facts.Snapshot, ref facts.Ref) (*appsv1.Deployment, error)
 
 // editCommand opens an object in an editor.
 func editCommand(ref facts.Ref) string {
-	return fmt.Sprintf("kubectl -n %s edit %s %s", shellWord(ref.Namespace), shellWord(strings.ToLower(ref.Kind)), shellWord(ref.Name))
+	return fmt.Sprintf("kubectl -n %s edit %s %s", checks.ShellWord(ref.Namespace), checks.ShellWord(strings.ToLower(ref.Kind)), checks.ShellWord(ref.Name))
 }
 
 // templateOf returns a copy of the Deployment whose pod template may be edited. A paused one
@@ -41,7 +42,7 @@ func templateOf(s *facts.Snapshot, ref facts.Ref) (was, edited *appsv1.Deploymen
 	}
 	if d.Spec.Paused {
 		return nil, nil, fmt.Errorf("%s is paused, so that no change reaches its pods: kubectl -n %s rollout resume deployment %s",
-			ref, shellWord(ref.Namespace), shellWord(ref.Name))
+			ref, checks.ShellWord(ref.Namespace), checks.ShellWord(ref.Name))
 	}
 	return d, d.DeepCopy(), nil
 }

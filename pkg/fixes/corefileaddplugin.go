@@ -224,7 +224,7 @@ func restarted(s *facts.Snapshot, f checks.Finding, plan Plan) (Plan, error) {
 				return Plan{}, fmt.Errorf("%s restarts its pods without a proof that they come up, and with loop they might not; write it by hand", r)
 			}
 			plan.Manual = append(plan.Manual, fmt.Sprintf("The pods must be restarted once, one after the other: kubectl -n %s rollout restart %s %s",
-				shellWord(r.Namespace), strings.ToLower(r.Kind), shellWord(r.Name)))
+				checks.ShellWord(r.Namespace), strings.ToLower(r.Kind), checks.ShellWord(r.Name)))
 			continue
 		}
 		was, edited, err := templateOf(s, r)

@@ -94,7 +94,8 @@ func takenUp(plan Plan, text string) (warnings, manual []string) {
 		return []string{"Servers that run read the new Corefile within two minutes (the kubelet writes it into the pod, then the plugin reload sees it)."}, nil
 	}
 	for _, r := range plan.Rollouts {
-		manual = append(manual, fmt.Sprintf("Servers that run keep their Corefile, since it has no plugin reload: kubectl -n %s rollout restart %s %s", r.Namespace, strings.ToLower(r.Kind), r.Name))
+		manual = append(manual, fmt.Sprintf("Servers that run keep their Corefile, since it has no plugin reload: kubectl -n %s rollout restart %s %s",
+			checks.ShellWord(r.Namespace), strings.ToLower(r.Kind), checks.ShellWord(r.Name)))
 	}
 	return nil, manual
 }

@@ -206,7 +206,7 @@ func oneSlip(a, b string) bool {
 // unfitBackup says why the kept Corefile cannot take the place of the present one, or "".
 func unfitBackup(s *facts.Snapshot, f checks.Finding, cm *corev1.ConfigMap, kept string) string {
 	if kept == "" {
-		return "kubeadm kept no earlier one under " + corefileBackup + "; write it by hand: kubectl -n " + shellWord(cm.Namespace) + " edit configmap " + shellWord(cm.Name)
+		return "kubeadm kept no earlier one under " + corefileBackup + "; write it by hand: kubectl -n " + checks.ShellWord(cm.Namespace) + " edit configmap " + checks.ShellWord(cm.Name)
 	}
 	file, err := corefile.Parse(kept)
 	if err != nil || !corefile.Plausible(file) {

@@ -132,7 +132,7 @@ func installer(s *facts.Snapshot, w dnsWorkload) (warning string, err error) {
 	switch {
 	case release != "" && ns != "" && !owner.Reverts:
 		return "", fmt.Errorf("%s installs CoreDNS and its Service, and takes over none that it did not make; make it again by what it holds: helm -n %s get manifest %s | kubectl -n %[2]s apply -f -",
-			owner.Name, shellWord(ns), shellWord(release))
+			owner.Name, checks.ShellWord(ns), checks.ShellWord(release))
 	case release != "" || labels["app.kubernetes.io/managed-by"] == "Helm":
 		return "", fmt.Errorf("%s installs CoreDNS and its Service by Helm, which takes over none that it did not make: let it install its release again", owner.Name)
 	}

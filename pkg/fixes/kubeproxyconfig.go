@@ -203,7 +203,7 @@ func rightServer(s *facts.Snapshot, p kubeproxy.Proxy) (*corev1.ConfigMap, []str
 	server, from, err := kubeproxy.RightServer(s, old)
 	if err != nil {
 		return nil, nil, fmt.Errorf("which server is right is not known: %w; write the right one in by hand: kubectl -n %s edit configmap %s",
-			err, shellWord(p.Kubeconfig.ConfigMap.Namespace), shellWord(p.Kubeconfig.ConfigMap.Name))
+			err, checks.ShellWord(p.Kubeconfig.ConfigMap.Namespace), checks.ShellWord(p.Kubeconfig.ConfigMap.Name))
 	}
 	text, err := swapYAML(p.Kubeconfig.Text, "server", old, server, func(config map[string]any) {
 		clusters, _ := config["clusters"].([]any)

@@ -228,7 +228,7 @@ func crashed(s *facts.Snapshot, p *facts.Pod, c *facts.Container, end *facts.Sta
 	f := lastWords(s, p, c)
 	if f.Message == "" {
 		f.Message = fmt.Sprintf("crashes (container %s, exit code %d)", c.Name, end.ExitCode)
-		f.Remedy = "Read the last words of that container: kubectl -n " + p.Namespace + " logs --previous, for one of the pods."
+		f.Remedy = checks.Command("Read the last words of that container: kubectl -n %s logs --previous, for one of the pods.", p.Namespace)
 	}
 	f.Evidence = append(f.Evidence, exit)
 	return f

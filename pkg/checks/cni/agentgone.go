@@ -1,7 +1,6 @@
 package cni
 
 import (
-	"fmt"
 	"regexp"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
@@ -117,7 +116,7 @@ func agentsGone(s *facts.Snapshot, why ailment, plugin, message, cure string) []
 		case a == nil:
 			f.Remedy = "Find out why the plugin's agent does not run on this node: compare its DaemonSet's selector and tolerations with the node."
 		case !a.Ready:
-			f.Remedy = fmt.Sprintf("Mend the plugin's agent on the node: read its log, with --previous, and its events (kubectl -n %s describe pod).", a.Namespace)
+			f.Remedy = checks.Command("Mend the plugin's agent on the node: read its log, with --previous, and its events (kubectl -n %s describe pod).", a.Namespace)
 		}
 		out = append(out, f)
 	}

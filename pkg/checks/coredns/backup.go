@@ -53,7 +53,7 @@ func findBackupDrift(s *facts.Snapshot) []checks.Finding {
 			Subject: owner(v.pod), Message: "mounts " + backupKey + " as its Corefile: what is written under the key Corefile has no effect",
 			Evidence: []checks.Evidence{checks.Quote(owner(v.pod).String()+", volumes", fmt.Sprintf("configMap %s, key %s", cm.Name, backupKey)),
 				checks.Quote(configRef(cm).String(), "keys Corefile and "+backupKey+": "+differ)},
-			Remedy: fmt.Sprintf("Finish the upgrade with kubeadm upgrade apply, or see that the key Corefile holds what is wanted and let the volume take it: kubectl -n %s edit deployment %s.",
+			Remedy: checks.Command("Finish the upgrade with kubeadm upgrade apply, or see that the key Corefile holds what is wanted and let the volume take it: kubectl -n %s edit deployment %s.",
 				v.pod.Namespace, owner(v.pod).Name),
 			Places: []facts.Ref{v.pod.Ref()},
 		})

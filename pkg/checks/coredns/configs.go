@@ -77,5 +77,5 @@ func (c config) quote(line int, text string) checks.Evidence {
 
 // edit says how to get at the Corefile.
 func (c config) edit() string {
-	return fmt.Sprintf("kubectl -n %s edit configmap %s", c.cm.Namespace, c.cm.Name)
+	return checks.Command("kubectl -n %s edit configmap %s", c.cm.Namespace, c.cm.Name)
 }

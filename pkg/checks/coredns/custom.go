@@ -231,7 +231,7 @@ func reason(err error) string {
 }
 
 func editOf(cm *corev1.ConfigMap) string {
-	return fmt.Sprintf("kubectl -n %s edit configmap %s", cm.Namespace, cm.Name)
+	return checks.Command("kubectl -n %s edit configmap %s", cm.Namespace, cm.Name)
 }
 
 func globs(patterns []importPattern) string {

@@ -107,7 +107,7 @@ func emptyDeployment(d *appsv1.Deployment, taken time.Time) (checks.Finding, boo
 			Subject:  ref,
 			Message:  "is scaled to 0 replicas: nothing serves cluster DNS",
 			Evidence: []checks.Evidence{checks.Quote(ref.String(), "spec.replicas: 0")},
-			Remedy:   fmt.Sprintf("kubectl -n %s scale deployment %s --replicas=2; if an autoscaler set it to 0, correct that first.", d.Namespace, d.Name),
+			Remedy:   checks.Command("kubectl -n %s scale deployment %s --replicas=2; if an autoscaler set it to 0, correct that first.", d.Namespace, d.Name),
 		}, true
 	}
 	if taken.Sub(d.CreationTimestamp.Time) < grace {

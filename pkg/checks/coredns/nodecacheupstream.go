@@ -102,7 +102,7 @@ func (g *cacheGroup) finding(subject facts.Ref, message, remedy string, evidence
 }
 
 func (g *cacheGroup) restart() string {
-	return fmt.Sprintf("kubectl -n %s rollout restart daemonset %s", g.pod.Namespace, owner(g.pod).Name)
+	return checks.Command("kubectl -n %s rollout restart daemonset %s", g.pod.Namespace, owner(g.pod).Name)
 }
 
 // lineWith returns the first line in which a word stands, comments left out.

@@ -114,7 +114,7 @@ func unfilledFinding(cm *corev1.ConfigMap, key string) checks.Finding {
 	f := checks.Finding{
 		Subject: configRef(cm),
 		Message: "has " + domainWord + " where the cluster's domain belongs: the caches on the nodes ask the servers outside for the names of Services",
-		Remedy:  fmt.Sprintf("Write the cluster's domain, such as cluster.local, in place of %s: kubectl -n %s edit configmap %s.", domainWord, cm.Namespace, cm.Name),
+		Remedy:  checks.Command("Write the cluster's domain, such as cluster.local, in place of %s: kubectl -n %s edit configmap %s.", domainWord, cm.Namespace, cm.Name),
 	}
 	for _, line := range unfilledLines(cm.Data[key]) {
 		f.Evidence = append(f.Evidence, checks.Quote(configRef(cm).String()+", "+key, line))

@@ -145,7 +145,7 @@ func taintRemedy(keys []string) string {
 	case has("/unschedulable"):
 		return "Let pods onto a node again: kubectl uncordon NODE."
 	}
-	return "Take the taint off a node (kubectl taint nodes NODE " + keys[0] + "-), or add a node without it."
+	return checks.Command("Take the taint off a node (kubectl taint nodes NODE %s-), or add a node without it.", keys[0])
 }
 
 func whyUnschedulable(p *facts.Pod) waiting {

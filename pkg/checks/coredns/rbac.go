@@ -118,7 +118,7 @@ func judge(s *facts.Snapshot, a *account) (checks.Finding, bool) {
 	if s.Missing(facts.SystemServiceAccounts) == "" && !exists(s, a) {
 		f.Message = "does not exist, and CoreDNS runs under it"
 		f.Evidence = append(f.Evidence, checks.Quote("ServiceAccounts of namespace "+a.Namespace, "none is named "+a.Name))
-		f.Remedy = "Make the ServiceAccount again, then restart CoreDNS: kubectl -n " + a.Namespace + " create serviceaccount " + a.Name
+		f.Remedy = checks.Command("Make the ServiceAccount again, then restart CoreDNS: kubectl -n %s create serviceaccount %s", a.Namespace, a.Name)
 		return f, true
 	}
 	if rolesKnown(s) && (inForce(s) || len(quotes) > 0) {

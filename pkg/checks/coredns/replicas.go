@@ -64,7 +64,7 @@ func findSingleReplica(s *facts.Snapshot) []checks.Finding {
 			Subject: owner(p), Message: "has one replica: while its node is down, no name resolves in the cluster",
 			Evidence: []checks.Evidence{checks.Quote(owner(p).String(), "spec.replicas: 1; its pod is on node "+p.Node),
 				checks.Quote("Nodes that would take another", some(spare))},
-			Remedy: fmt.Sprintf("kubectl -n %s scale deployment %s --replicas=2, or at the autoscaler, chart or add-on that sets the number.", d.Namespace, d.Name),
+			Remedy: checks.Command("kubectl -n %s scale deployment %s --replicas=2, or at the autoscaler, chart or add-on that sets the number.", d.Namespace, d.Name),
 			Places: []facts.Ref{p.Ref()},
 		})
 	}

@@ -75,7 +75,7 @@ func leftAlone(svc *corev1.Service) (checks.Finding, bool) {
 	return checks.Finding{Subject: facts.ServiceRef(svc),
 		Message:  "is left alone by kube-proxy: only a proxy called " + by + " would serve its address",
 		Evidence: []checks.Evidence{checks.Quote(facts.ServiceRef(svc).String()+", label", label+": "+by)},
-		Remedy:   fmt.Sprintf("Unless that proxy runs on every node: kubectl -n %s label service %s %s-", svc.Namespace, svc.Name, label),
+		Remedy:   checks.Command("Unless that proxy runs on every node: kubectl -n %s label service %s %s-", svc.Namespace, svc.Name, label),
 	}, found
 }
 
@@ -119,5 +119,5 @@ func localOnly(s *facts.Snapshot, svc *corev1.Service) (f checks.Finding, found 
 }
 
 func patch(svc *corev1.Service, patch string) string {
-	return fmt.Sprintf("kubectl -n %s patch service %s -p '%s'", svc.Namespace, svc.Name, patch)
+	return checks.Command("kubectl -n %s patch service %s -p %s", svc.Namespace, svc.Name, patch)
 }

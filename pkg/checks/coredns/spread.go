@@ -48,7 +48,7 @@ func findNotSpread(s *facts.Snapshot) []checks.Finding {
 		f := checks.Finding{
 			Subject: of, Message: "has all its replicas on one node: if that fails, no name resolves in the cluster",
 			Evidence: []checks.Evidence{checks.Quote("Pods of "+of.String(), fmt.Sprintf("%d Ready, all on node %s", len(pods), pods[0].Node))},
-			Remedy:   fmt.Sprintf("kubectl -n %s rollout restart deployment %s: the scheduler then prefers different nodes.", of.Namespace, of.Name),
+			Remedy:   checks.Command("kubectl -n %s rollout restart deployment %s: the scheduler then prefers different nodes.", of.Namespace, of.Name),
 		}
 		for _, p := range pods {
 			f.Places = append(f.Places, p.Ref())

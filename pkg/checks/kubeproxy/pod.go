@@ -108,7 +108,7 @@ func crashed(s *facts.Snapshot, p *facts.Pod, c *facts.Container) checks.Finding
 	}
 	return checks.Finding{
 		Message:  fmt.Sprintf("crashes (exit code %d)", end.ExitCode),
-		Remedy:   "Read its last words: kubectl -n " + p.Namespace + " logs --previous, for one of the pods.",
+		Remedy:   checks.Command("Read its last words: kubectl -n %s logs --previous, for one of the pods.", p.Namespace),
 		Evidence: []checks.Evidence{exit},
 	}
 }

@@ -1,7 +1,6 @@
 package kubeproxy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -100,7 +99,7 @@ func (p *proxy) unlawful(ref facts.Ref, lacking []string) []checks.Finding {
 	f := checks.Finding{
 		Subject: ref,
 		Message: "may not list and watch " + strings.Join(lacking, ", ") + ", which kube-proxy must",
-		Remedy: fmt.Sprintf("Bind the ClusterRole to it again: kubectl create clusterrolebinding kubeadm:node-proxier --clusterrole=system:node-proxier "+
+		Remedy: checks.Command("Bind the ClusterRole to it again: kubectl create clusterrolebinding kubeadm:node-proxier --clusterrole=system:node-proxier "+
 			"--serviceaccount=%s:%s; where that binding exists, correct its subjects or the role's rules.", ref.Namespace, ref.Name),
 		Evidence: []checks.Evidence{grants(p.s, ref)},
 	}

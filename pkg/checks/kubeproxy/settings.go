@@ -82,7 +82,7 @@ func (c *settings) quote(field, value string) checks.Evidence {
 
 // restart is the command that makes kube-proxy read its configuration.
 func (p *proxy) restart() string {
-	return fmt.Sprintf("kubectl -n %s rollout restart daemonset %s", p.set.Namespace, p.set.Name)
+	return checks.Command("kubectl -n %s rollout restart daemonset %s", p.set.Namespace, p.set.Name)
 }
 
 // kubeadm is what kubeadm remembers of how it made a cluster.

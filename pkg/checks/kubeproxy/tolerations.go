@@ -121,7 +121,7 @@ func (p *proxy) needsToleration(message string, evidence []checks.Evidence) chec
 	return checks.Finding{
 		Subject: setRef(p.set), Message: message,
 		Evidence: append([]checks.Evidence{checks.Quote(setRef(p.set).String()+", tolerations", toleratedBy(p.spec.Tolerations))}, evidence[:min(len(evidence), 3)]...),
-		Remedy: fmt.Sprintf(`Give its pods the toleration operator: Exists, without key and effect: kubectl -n %s patch daemonset %s --type merge `+
+		Remedy: checks.Command(`Give its pods the toleration operator: Exists, without key and effect: kubectl -n %s patch daemonset %s --type merge `+
 			`-p '{"spec":{"template":{"spec":{"tolerations":[{"operator":"Exists"}]}}}}'.`, p.set.Namespace, p.set.Name),
 	}
 }

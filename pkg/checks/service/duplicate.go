@@ -140,8 +140,8 @@ func otherReleases(svc *corev1.Service, parties []*facts.Pod) *checks.Finding {
 		Subject:  facts.ServiceRef(svc),
 		Message:  "sends a share of its connections to another release: its selector takes in the pods of " + strings.Join(wrong, ", "),
 		Evidence: evidence,
-		Remedy: fmt.Sprintf("Add the release to the selector, or take a version of the chart that does: kubectl -n %s patch service %s -p '{\"spec\":{\"selector\":{\"%s\":\"%s\"}}}'",
-			svc.Namespace, svc.Name, instance, own),
+		Remedy: checks.Command("Add the release to the selector, or take a version of the chart that does: kubectl -n %s patch service %s -p %s",
+			svc.Namespace, svc.Name, fmt.Sprintf(`{"spec":{"selector":{%q:%q}}}`, instance, own)),
 	}
 }
 

@@ -165,10 +165,10 @@ func strays(s *facts.Snapshot, svc *corev1.Service) []checks.Finding {
 
 func strayRemedy(svc *corev1.Service, slice string) string {
 	if len(svc.Spec.Selector) > 0 {
-		return fmt.Sprintf("Take the selector %s away: kubectl -n default patch service %s --type=json -p '[{\"op\":\"remove\",\"path\":\"/spec/selector\"}]'; then delete EndpointSlice default/%s.",
-			labelText(svc.Spec.Selector), svc.Name, slice)
+		return fmt.Sprintf("Take the selector %s away: ", labelText(svc.Spec.Selector)) +
+			checks.Command(`kubectl -n default patch service %s --type=json -p '[{"op":"remove","path":"/spec/selector"}]'; then delete EndpointSlice default/%s.`, svc.Name, slice)
 	}
-	return fmt.Sprintf("Delete the slice, once nobody is known to keep it on purpose: kubectl -n default delete endpointslice %s", slice)
+	return checks.Command("Delete the slice, once nobody is known to keep it on purpose: kubectl -n default delete endpointslice %s", slice)
 }
 
 // renamed finds a port of the Service that no endpoint has.

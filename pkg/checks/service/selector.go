@@ -106,7 +106,7 @@ func selectorRemedy(svc *corev1.Service, m miss) string {
 	if m.newKey == "" && len(svc.Spec.Selector) == 1 { // without it the Service would select nothing, and nobody make its endpoints
 		return "Set the selector to labels that these pods have."
 	}
-	return fmt.Sprintf("Correct the selector: kubectl -n %s patch service %s --type=merge -p '%s'", svc.Namespace, svc.Name, patch(m))
+	return checks.Command("Correct the selector: kubectl -n %s patch service %s --type=merge -p %s", svc.Namespace, svc.Name, patch(m))
 }
 
 func verb(g group) string {

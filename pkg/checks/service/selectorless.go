@@ -166,7 +166,7 @@ func mislabelled(svc *corev1.Service, unbound []*facts.EndpointSlice) []checks.F
 		Subject:  facts.ServiceRef(svc),
 		Message:  "has no endpoint: the EndpointSlice that seems meant for it is not labelled so",
 		Evidence: []checks.Evidence{checks.Quote(es.Ref().String(), says)},
-		Remedy: fmt.Sprintf("Label the slice: kubectl -n %s label --overwrite endpointslice %s %s=%s",
+		Remedy: checks.Command("Label the slice: kubectl -n %s label --overwrite endpointslice %s %s=%s",
 			es.Namespace, es.Name, discoveryv1.LabelServiceName, svc.Name),
 	}}
 }

@@ -165,7 +165,7 @@ func localFinding(svc *corev1.Service, l locality) *checks.Finding {
 	return &checks.Finding{
 		Subject:  facts.ServiceRef(svc),
 		Evidence: []checks.Evidence{checks.Quote(facts.ServiceRef(svc).String(), fmt.Sprintf("type: %s, %s: Local", cmp.Or(svc.Spec.Type, corev1.ServiceTypeClusterIP), l.field))},
-		Remedy:   fmt.Sprintf("set the policy to Cluster: kubectl -n %s patch service %s -p '{\"spec\":{\"%s\":\"Cluster\"}}'", svc.Namespace, svc.Name, l.field),
+		Remedy:   checks.Command("set the policy to Cluster: kubectl -n %s patch service %s -p %s", svc.Namespace, svc.Name, `{"spec":{"`+l.field+`":"Cluster"}}`),
 	}
 }
 
