@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -276,7 +277,10 @@ func (j *Journal) listFiles() (out []*Repair, errs error) {
 	return out, errs
 }
 
+// anID matches what may stand where an ID is printed, or named as an argument.
+var anID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
 // parse tells whether data holds a repair that can be worked with.
 func (r *Repair) parse(data []byte) bool {
-	return json.Unmarshal(data, r) == nil && r.ID != "" && 0 <= r.Done && r.Done <= len(r.Steps)
+	return json.Unmarshal(data, r) == nil && anID.MatchString(r.ID) && 0 <= r.Done && r.Done <= len(r.Steps)
 }

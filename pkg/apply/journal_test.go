@@ -1,6 +1,7 @@
 package apply_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -202,6 +203,26 @@ func TestDamagedEntries(t *testing.T) {
 			}
 			one(t, j, good, file+" is damaged")
 		})
+	}
+}
+
+// An entry that is called what no API server would take: its ID is printed and named in
+// commands.
+func TestIDThatIsNoName(t *testing.T) {
+	for _, id := range []string{"\x1b[2J", "a b", "a;b", "--yes", "A", "a\n"} {
+		s := newServer(t)
+		j := s.journal(t)
+		write(t, j, repair("20260302-1"))
+		text, err := json.Marshal(repair(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.entry("netdoctor-repair-"+id, "kubectl-netdoctor", string(text))
+		list, err := j.List(t.Context())
+		if err == nil {
+			t.Errorf("%q: got no error", id)
+		}
+		same(t, "entries beside it", []string{"20260302-1 applied cluster"}, places(list))
 	}
 }
 
