@@ -20,7 +20,7 @@ var owned = []struct{ object, cluster string }{
 	{object: `{metadata: {annotations: {objectset.rio.cattle.io/id: x}}}`},
 	{object: `{metadata: {labels: {dns.operator.openshift.io/owning-dns: default}}}`},
 	{object: `{metadata: {ownerReferences: [{apiVersion: operator.example.org/v1, kind: KIND, name: NAME, controller: true}]}}`},
-	{object: `{metadata: {}}`, cluster: `{apiVersion: v1, kind: Node, metadata: {name: n1, labels: {kubernetes.azure.com/cluster: x}}, spec: {providerID: "azure://x"}}`},
+	{object: `{metadata: {namespace: kube-system}}`, cluster: `{apiVersion: v1, kind: Node, metadata: {name: n1, labels: {kubernetes.azure.com/cluster: x}}, spec: {providerID: "azure://x"}}`},
 	{object: `{metadata: {annotations: {meta.helm.sh/release-name: NAME}}}`},
 	{object: `{metadata: {annotations: {meta.helm.sh/release-name: rke2-NAME}}}`},
 	{object: `{metadata: {labels: {eks.amazonaws.com/component: coredns}}}`},

@@ -24,7 +24,7 @@ func ownerOf(s *facts.Snapshot, o *unstructured.Unstructured) *Owner {
 	if owner := gitops(labels, notes); owner != nil {
 		return owner
 	}
-	if owner := aks(s); owner != nil { // runs the add-on manager, which nobody else can reach there
+	if owner := aks(s, o); owner != nil { // runs the add-on manager, which nobody else can reach there
 		return owner
 	}
 	for _, known := range []func(*unstructured.Unstructured, map[string]string, map[string]string) *Owner{
@@ -103,8 +103,12 @@ func eks(_ *unstructured.Unstructured, labels, _ map[string]string) *Owner {
 }
 
 // aks: Microsoft keeps the ConfigMap coredns; own configuration belongs into
-// coredns-custom (learn.microsoft.com/azure/aks/coredns-custom).
-func aks(s *facts.Snapshot) *Owner {
+// coredns-custom (learn.microsoft.com/azure/aks/coredns-custom), the one object of
+// kube-system that is the user's own.
+func aks(s *facts.Snapshot, o *unstructured.Unstructured) *Owner {
+	if o.GetNamespace() != "kube-system" || o.GetKind() == "ConfigMap" && o.GetName() == "coredns-custom" {
+		return nil
+	}
 	for _, n := range s.Nodes {
 		if strings.HasPrefix(n.Spec.ProviderID, "azure://") && n.Labels["kubernetes.azure.com/cluster"] != "" {
 			return &Owner{"AKS", "use the ConfigMap coredns-custom", true}

@@ -97,6 +97,37 @@ func marked(t *testing.T, labels, notes marks, refs []metav1.OwnerReference, aks
 	return s
 }
 
+// AKS keeps what it installed into kube-system, not what its users did, and not the
+// ConfigMap that it tells them to use.
+func TestOwnerAKS(t *testing.T) {
+	s := marked(t, nil, nil, nil, true)
+	tests := []struct{ kind, namespace, name, want string }{
+		{"ConfigMap", "kube-system", "coredns", "AKS"},
+		{"Deployment", "kube-system", "coredns", "AKS"},
+		{"ConfigMap", "kube-system", "coredns-custom", ""},
+		{"Service", "shop", "till", ""},
+		{"ConfigMap", "shop", "coredns", ""},
+	}
+	for _, tt := range tests {
+		o := unstructuredConfigMap(nil)
+		o.SetKind(tt.kind)
+		o.SetNamespace(tt.namespace)
+		o.SetName(tt.name)
+		fix := &fixes.Fix{ID: "one", For: fixes.CorefileForward.For, Plan: planOf([]fixes.Change{{After: o}})}
+		plan, err := fixes.Offer(s, fix, checks.Finding{Check: fix.For[0]}, fixes.Params{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if plan.Owner != nil {
+			got = plan.Owner.Name
+		}
+		if got != tt.want {
+			t.Errorf("%+v: got owner %q", tt, got)
+		}
+	}
+}
+
 func TestOwnerThatRevertsIsNotHidden(t *testing.T) {
 	object := func(notes map[string]any) fixes.Change {
 		return fixes.Change{After: unstructuredConfigMap(notes)}
