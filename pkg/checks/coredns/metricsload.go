@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -93,6 +94,7 @@ var Cache = &checks.Check{
 	URL:      "https://coredns.io/plugins/cache/",
 	Needs:    []*facts.Source{facts.SystemPods, facts.ConfigMaps},
 	MayUse:   []*facts.Source{facts.Metrics},
+	Parts:    cacheParts,
 	ByHand: []string{"kubectl -n kube-system get configmap coredns -o yaml",
 		"kubectl get --raw /api/v1/namespaces/kube-system/pods/POD:9153/proxy/metrics | grep coredns_cache_"},
 	Run: findCache,
@@ -107,8 +109,23 @@ A cache that leaves the cluster's zone out on purpose, as the Corefile of kubead
 }
 
 func findCache(s *facts.Snapshot) []checks.Finding {
+	if out := uncached(s); len(out) > 0 || !wholeCache(s) {
+		return out
+	}
+	return perOwner(windows(s, cacheRequests, cacheHits, evictions), littleUse)
+}
+
+// cacheParts: how much a cache is of use only the metrics tell, where that is to be asked.
+func cacheParts(s *facts.Snapshot) []checks.Part {
+	if unmeasured(s) != "" || s.Unheard[facts.Metrics.Name] || len(uncached(s)) > 0 || !wholeCache(s) {
+		return nil
+	}
+	return measured(s)
+}
+
+// uncached finds blocks that forward without a cache.
+func uncached(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
-	whole := true
 	for _, c := range configs(s) {
 		for _, b := range Uncached(c.file) {
 			f := c.finding("forwards without a cache: every question for a name outside the cluster goes upstream",
@@ -116,16 +133,20 @@ func findCache(s *facts.Snapshot) []checks.Finding {
 			f.Severity = checks.Warning
 			out = append(out, f)
 		}
+	}
+	return out
+}
+
+// wholeCache tells whether no cache leaves a zone out.
+func wholeCache(s *facts.Snapshot) bool {
+	for _, c := range configs(s) {
 		for _, b := range c.file.Blocks {
-			for _, d := range b.Find("cache") {
-				whole = whole && len(d.Find("disable")) == 0
+			if slices.ContainsFunc(b.Find("cache"), func(d *corefile.Directive) bool { return len(d.Find("disable")) > 0 }) {
+				return false
 			}
 		}
 	}
-	if len(out) > 0 || !whole {
-		return out
-	}
-	return perOwner(windows(s, cacheRequests, cacheHits, evictions), littleUse)
+	return true
 }
 
 func littleUse(w window) *checks.Finding {

@@ -23,8 +23,7 @@ var DNSConfig = &checks.Check{
 	Title:    "What pods say in dnsConfig can work",
 	Severity: checks.Info,
 	URL:      "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-dns-config",
-	Needs:    []*facts.Source{facts.Pods, facts.Services},
-	MayUse:   []*facts.Source{facts.EndpointSlices},
+	Needs:    []*facts.Source{facts.Pods, facts.Services, facts.EndpointSlices},
 	ByHand: []string{"kubectl -n NAMESPACE get pod POD -o jsonpath='{.spec.dnsPolicy} {.spec.dnsConfig}'",
 		"kubectl -n NAMESPACE exec POD -- cat /etc/resolv.conf"},
 	Run: findDNSConfig,
@@ -86,7 +85,7 @@ func deadServer(s *facts.Snapshot, p *facts.Pod, byIP map[string]*corev1.Service
 		why := ""
 		if !servesDNS(svc) {
 			why = "does not serve port 53"
-		} else if ready, _ := s.ReadyEndpoints(svc); ready == 0 && s.Missing(facts.EndpointSlices) == "" {
+		} else if ready, _ := s.ReadyEndpoints(svc); ready == 0 {
 			why = "has no ready endpoint"
 		}
 		if why == "" {
