@@ -49,7 +49,11 @@ func LoadFiles(files []File) (*Snapshot, error) {
 	return r.finish()
 }
 
-func (r *reader) addObjects(body io.Reader) error {
+func (r *reader) addObjects(body io.Reader) error { return Documents(body, r.addObject) }
+
+// Documents calls add with each YAML document of a text, as JSON; those in which nothing
+// stands are left out. The error is the first of add's, or says where the text is no YAML.
+func Documents(body io.Reader, add func(json.RawMessage) error) error {
 	dec := utilyaml.NewYAMLOrJSONDecoder(body, 4096)
 	for {
 		var raw json.RawMessage
@@ -63,7 +67,7 @@ func (r *reader) addObjects(body io.Reader) error {
 		if len(raw) == 0 || string(raw) == "null" {
 			continue
 		}
-		if err := r.addObject(raw); err != nil {
+		if err := add(raw); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -180,33 +178,25 @@ func (s state) objects(t *testing.T) []json.RawMessage {
 		if f.Name != objectsFile {
 			continue
 		}
-		dec := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(f.Data), 4096)
-		for {
-			var raw json.RawMessage
-			err := dec.Decode(&raw)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatalf("%s: %v", s.name, err)
-			}
-			if len(raw) == 0 || string(raw) == "null" {
-				continue
-			}
+		err := facts.Documents(bytes.NewReader(f.Data), func(raw json.RawMessage) error {
 			var o struct {
 				Kind     string
 				Metadata struct{ Namespace, Name string }
 			}
 			if err := json.Unmarshal(raw, &o); err != nil {
-				t.Fatalf("%s: %v", s.name, err)
+				return err
 			}
 			key := fmt.Sprint(o)
 			if i, known := at[key]; known {
 				out[i] = raw
-				continue
+				return nil
 			}
 			at[key] = len(out)
 			out = append(out, raw)
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
 		}
 	}
 	return out

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,7 +22,6 @@ import (
 
 	"golang.org/x/tools/txtar"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -202,25 +200,7 @@ func (s *State) timed(text []byte) ([]byte, error) {
 	return out, bad
 }
 
-func (s *State) overlay(text []byte) error {
-	dec := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
-	for {
-		var raw json.RawMessage
-		err := dec.Decode(&raw)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if len(raw) == 0 || string(raw) == "null" {
-			continue
-		}
-		if err := s.put(raw); err != nil {
-			return err
-		}
-	}
-}
+func (s *State) overlay(text []byte) error { return facts.Documents(bytes.NewReader(text), s.put) }
 
 // put patches the object of the same name, or adds one.
 func (s *State) put(raw json.RawMessage) error {
