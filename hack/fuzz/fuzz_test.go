@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDeclared(t *testing.T) {
@@ -71,6 +73,42 @@ func TestTold(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := told(of, tt.text, judged(tt.err, tt.text)); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+// A target whose seeds take all of its time gets a longer one; one that was past them, and
+// one that failed, do not.
+func TestLonger(t *testing.T) {
+	const seeds = "fuzz: elapsed: 0s, gathering baseline coverage: 0/9 completed\nPASS"
+	for _, tt := range []struct{ name, first, end, want string }{
+		{"seeds took it all", seeds, "exit 0", "2"},
+		{"past its seeds", output + "PASS", "exit 0", "1"},
+		{"failed", seeds, "exit 1", "1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			program := filepath.Join(dir, "a.test")
+			script := "#!/bin/sh\necho \"$*\" >>runs\ncat <<'END'\n" + tt.first + "\nEND\n" + tt.end + "\n"
+			if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			p := programs{dir, map[string]string{"example/a": program}}
+			_, err := p.fuzz(t.Context(), target{"FuzzA", "example/a", dir}, time.Minute)
+			if (err != nil) != (tt.end == "exit 1") {
+				t.Errorf("got error %v", err)
+			}
+			text, err := os.ReadFile(filepath.Join(dir, "runs"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			runs := strings.Split(strings.TrimSpace(string(text)), "\n")
+			if got := strconv.Itoa(len(runs)); got != tt.want {
+				t.Fatalf("got %s runs, want %s", got, tt.want)
+			}
+			if !strings.Contains(runs[0], "-test.fuzztime=1m0s") || len(runs) == 2 && !strings.Contains(runs[1], "-test.fuzztime=5m0s") {
+				t.Errorf("got runs\n%s", text)
 			}
 		})
 	}
