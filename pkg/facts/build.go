@@ -31,6 +31,22 @@ func NewBuilder(taken time.Time, server string, depth Depth) *Builder {
 	}}
 }
 
+// Extend starts from a snapshot, to add what was looked at after it. The snapshot itself
+// stays as it is.
+func Extend(s *Snapshot) *Builder {
+	out := *s
+	out.Gaps = maps.Clone(s.Gaps)
+	out.Answers, out.Tries = slices.Clone(s.Answers), slices.Clone(s.Tries)
+	out.Files = make(map[string]map[string]string, len(s.Files))
+	for node, files := range s.Files {
+		out.Files[node] = maps.Clone(files)
+	}
+	return &Builder{pool: newPool(), s: &out}
+}
+
+// Read records that a source was looked at: from now on only parts of it may be missing.
+func (b *Builder) Read(src *Source) { delete(b.s.Gaps, src.Name) }
+
 // Add takes an API object over; the caller must not change it afterwards, with one
 // exception: see Batch.Add. Only what checks read is kept.
 func (b *Builder) Add(obj any) error { return add(b.s, b.pool, obj) }
@@ -116,6 +132,12 @@ func (b *Builder) AddConfigz(node string, config *kubeletv1beta1.KubeletConfigur
 	b.s.Configz[node] = config
 }
 
+// AddAnswer records what a pod of cluster DNS answered.
+func (b *Builder) AddAnswer(a Answer) { b.s.Answers = append(b.s.Answers, a) }
+
+// AddTries records what a probe pod tried.
+func (b *Builder) AddTries(tries ...Try) { b.s.Tries = append(b.s.Tries, tries...) }
+
 // AddFile records a file of a node; path is absolute.
 func (b *Builder) AddFile(node, path, content string) {
 	if b.s.Files[node] == nil {
@@ -188,6 +210,12 @@ func (b *Builder) Build() *Snapshot {
 	for _, l := range lists {
 		l.sort(s)
 	}
+	slices.SortStableFunc(s.Answers, func(x, y Answer) int {
+		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Name, y.Name))
+	})
+	slices.SortStableFunc(s.Tries, func(x, y Try) int {
+		return cmp.Or(cmp.Compare(x.Node, y.Node), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.ToNode, y.ToNode), cmp.Compare(x.To, y.To), cmp.Compare(x.Name, y.Name))
+	})
 	s.index = newIndex(s)
 	b.s = nil
 	return s

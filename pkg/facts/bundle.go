@@ -36,6 +36,8 @@ const (
 	manifestFile = "bundle.json"
 	gapsFile     = "gaps.json"
 	nodesDir     = "_nodes"
+	answersFile  = "_probe/answers.json"
+	triesFile    = "_probe/tries.json"
 
 	keptLogBytes = 256 << 10 // what is kept of a log: its end
 )
@@ -96,6 +98,10 @@ func (r *reader) handler(name string) (read func(io.Reader) error, limit int64) 
 		return r.addManifest, r.bounds.text
 	case name == gapsFile:
 		return func(body io.Reader) error { return decodeJSON(body, &r.gaps) }, r.bounds.text
+	case name == answersFile:
+		return r.addAnswers, r.bounds.text
+	case name == triesFile:
+		return r.addTries, r.bounds.text
 	case parts[0] == nodesDir:
 		return r.nodeHandler(parts[1:]), r.bounds.text
 	case len(parts) <= 2 && strings.HasSuffix(base, ".json"):
@@ -238,6 +244,16 @@ func (r *reader) addFile(node, path string, body io.Reader) error {
 	r.seen[Files] = true
 	r.b.AddFile(node, path, string(text))
 	return r.keep(len(text))
+}
+
+func (r *reader) addAnswers(body io.Reader) error {
+	r.seen[Answers] = true
+	return decodeJSON(body, &r.b.s.Answers)
+}
+
+func (r *reader) addTries(body io.Reader) error {
+	r.seen[Tries] = true
+	return decodeJSON(body, &r.b.s.Tries)
 }
 
 // keep counts text that stays in memory.

@@ -114,6 +114,8 @@ var (
 	Proxy   = &Source{Name: "proxy", Depth: Logs}                // bodies of GETs through pods/proxy
 	Metrics = &Source{Name: "metrics", Depth: Logs, Later: true} // cluster DNS's metrics, read twice
 	Configz = &Source{Name: "configz", Depth: Logs}              // the kubelets' live configuration
+	Answers = &Source{Name: "answers", Depth: Logs, Later: true} // what each pod of cluster DNS answers, asked through a port-forward
+	Tries   = &Source{Name: "probe", Depth: Probe, Later: true}  // what pods made for it tried: DNS, TCP, UDP, packet sizes
 	Files   = &Source{Name: "host", Depth: Host}                 // files and command output of the nodes
 )
 
@@ -139,7 +141,7 @@ func system(whole *Source) *Source {
 func Sources() []*Source {
 	return []*Source{Nodes, Namespaces, Pods, Services, EndpointSlices, ConfigMaps, Events, Deployments,
 		DaemonSets, ServiceAccounts, ClusterRoles, ClusterRoleBindings, NetworkPolicies, StatefulSets, Ingresses,
-		HTTPRoutes, ServiceCIDRs, APIServices, ValidatingWebhooks, MutatingWebhooks, PodLogs, Proxy, Metrics, Configz, Files}
+		HTTPRoutes, ServiceCIDRs, APIServices, ValidatingWebhooks, MutatingWebhooks, PodLogs, Proxy, Metrics, Configz, Answers, Tries, Files}
 }
 
 func sourceNamed(name string) *Source {

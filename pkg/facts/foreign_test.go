@@ -119,7 +119,7 @@ func TestForeignDump(t *testing.T) {
 		"logs/kube-system/unmade": "no such thing",
 		"namespaces":              unwritten, "endpointslices": unwritten, "configmaps": unwritten, "serviceaccounts": unwritten,
 		"clusterroles": unwritten, "clusterrolebindings": unwritten, "networkpolicies": unwritten, "statefulsets": unwritten, "ingresses": unwritten, "httproutes": unwritten,
-		"servicecidrs": unwritten, "apiservices": unwritten, "validatingwebhookconfigurations": unwritten, "mutatingwebhookconfigurations": unwritten, "metrics": unwritten, "proxy": unwritten, "configz": unwritten, "host": unwritten,
+		"servicecidrs": unwritten, "apiservices": unwritten, "validatingwebhookconfigurations": unwritten, "mutatingwebhookconfigurations": unwritten, "metrics": unwritten, "proxy": unwritten, "configz": unwritten, "host": unwritten, "answers": unwritten, "probe": unwritten,
 	}
 	if d := cmp.Diff(wantGaps, s.Gaps); d != "" {
 		t.Errorf("gaps (-want +got):\n%s", d)

@@ -191,6 +191,15 @@ func snapshotFiles(s *Snapshot, files map[string][]byte) error {
 			files[nodesDir+"/"+node+"/host"+path] = []byte(text)
 		}
 	}
+	for name, list := range map[string]any{answersFile: s.Answers, triesFile: s.Tries} {
+		data, err := json.MarshalIndent(list, "", " ")
+		if err != nil {
+			return fmt.Errorf("saving %s: %w", name, err)
+		}
+		if string(data) != "null" {
+			files[name] = data
+		}
+	}
 	for key, scrapes := range s.Metrics {
 		for _, scrape := range scrapes {
 			files[key+"/metrics/"+scrape.At.Format(scrapeName)] = []byte(scrape.Text)

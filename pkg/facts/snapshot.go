@@ -2,6 +2,7 @@ package facts
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -53,6 +54,10 @@ type Snapshot struct {
 	Metrics map[string][]Scrape
 	// Configz holds each kubelet's live configuration by node.
 	Configz map[string]*kubeletv1beta1.KubeletConfiguration
+	// Answers holds what each pod of cluster DNS answered from outside.
+	Answers []Answer
+	// Tries holds what pods tried that were made for it.
+	Tries []Try
 	// Files holds files of the nodes, by node and absolute path.
 	Files map[string]map[string]string
 
@@ -101,7 +106,8 @@ func (s *Snapshot) Missing(src *Source) string {
 }
 
 // MissingPart returns why one object's part of a source is not known, or "" where it is
-// or where a sample was asked that it is not in: the logs of a pod ("namespace/name"), the configz or files of a node.
+// or where a sample was asked that it is not in: the logs or
+// answers of a pod ("namespace/name"), the configz, files or tries of a node.
 func (s *Snapshot) MissingPart(src *Source, key string) string {
 	if why := s.Missing(src); why != "" {
 		return why
@@ -117,6 +123,10 @@ func (s *Snapshot) MissingPart(src *Source, key string) string {
 		known = len(s.Metrics[key]) > 1
 	case Configz:
 		_, known = s.Configz[key]
+	case Answers:
+		known = slices.ContainsFunc(s.Answers, func(a Answer) bool { return a.Namespace+"/"+a.Pod == key })
+	case Tries:
+		known = slices.ContainsFunc(s.Tries, func(t Try) bool { return t.Node == key })
 	case Files:
 		_, known = s.Files[key]
 	}
@@ -167,6 +177,10 @@ func (s *Snapshot) Holds(src *Source) bool {
 		return len(s.Metrics) > 0
 	case Configz:
 		return len(s.Configz) > 0
+	case Answers:
+		return len(s.Answers) > 0
+	case Tries:
+		return len(s.Tries) > 0
 	case Files:
 		return len(s.Files) > 0
 	}
@@ -183,6 +197,10 @@ func (s *Snapshot) drop(src *Source) {
 		s.Metrics = nil
 	case Configz:
 		s.Configz = nil
+	case Answers:
+		s.Answers = nil
+	case Tries:
+		s.Tries = nil
 	case Files:
 		s.Files = nil
 	default:

@@ -217,8 +217,8 @@ func (g *gatherer) progress(format string, args ...any) {
 func (g *gatherer) markUnread() {
 	for _, src := range facts.Sources() {
 		switch {
-		case src == facts.Files && src.Depth <= g.opts.Depth:
-			g.b.Gap(src, "", "files of nodes are read from bundles only")
+		case src.Depth > facts.Logs && g.wanted(src):
+			g.b.Gap(src, "", "no pod was started for it") // package probe may do so
 		case src.Depth > g.opts.Depth:
 			g.b.Gap(src, "", fmt.Sprintf("read only at --depth %s", src.Depth))
 		case !g.wanted(src):

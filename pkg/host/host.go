@@ -1,0 +1,106 @@
+// Package host reads what the files of a node say: what "check --depth host" brought, or a
+// bundle holds. Everything in it is a pure function of a snapshot.
+//
+// Beside files of the node stands what its kernel says, under names of commands that print
+// the like, so that a bundle can be filled by hand where no pod may be started:
+//
+//	/ip-addr.json        ip -json addr
+//	/ip-route.json       ip -json route show table all, both families
+//	/ip-rule.json        ip -json rule, both families
+//	/ip-neigh.json       ip -json neigh
+//	/bridge-fdb.json     bridge -json fdb
+//	/iptables-save       iptables-nft-save, without the chains of single Services
+//	/ip6tables-save      ip6tables-nft-save, likewise
+//	/iptables-legacy-save, /ip6tables-legacy-save
+//	/nft-chains          every base chain of nftables: family table chain type hook priority policy, and its number of rules
+//	/service-rules       what kube-proxy has written, resolved: see ServiceRule
+//	/ss-listen           listening sockets: protocol address:port
+//	/kubelet-cmdline     the kubelet's arguments, one a line
+//	/dmesg               lines of the kernel about the network, the newest last
+//	/ls/DIR              what a directory holds: type (- d l), size, name, and for links " -> target"
+//	/asked               what was looked for: a pattern of path.Match a line
+package host
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// Asked is the file that names what was looked for on a node. Without it a file that a
+// bundle lacks may or may not be there.
+const Asked = "/asked"
+
+// View is what is known of one node's files.
+type View struct {
+	s    *facts.Snapshot
+	node string
+}
+
+// Of returns the view of a node.
+func Of(s *facts.Snapshot, node string) View { return View{s, node} }
+
+// Known tells whether anything of the node was read.
+func (v View) Known() bool { return len(v.s.Files[v.node]) > 0 }
+
+// Node returns the node's name.
+func (v View) Node() string { return v.node }
+
+// Read returns a file's text; found is false where it was not read.
+func (v View) Read(name string) (text string, found bool) {
+	text, found = v.s.Files[v.node][name]
+	return text, found
+}
+
+// Word returns the text of a file that holds one word, such as a sysctl, or "".
+func (v View) Word(name string) string {
+	text, _ := v.Read(name)
+	return strings.TrimSpace(text)
+}
+
+// Absent tells whether it is certain that a file is not there: it was looked for, and
+// nothing hindered the look.
+func (v View) Absent(name string) bool {
+	if _, found := v.Read(name); found {
+		return false
+	}
+	if _, gap := v.s.Gaps[facts.Files.Name+"/"+v.node+name]; gap {
+		return false
+	}
+	asked, _ := v.Read(Asked)
+	for pattern := range strings.Lines(asked) {
+		if fits, _ := path.Match(strings.TrimSpace(pattern), name); fits {
+			return true
+		}
+	}
+	return false
+}
+
+// Unknown says why nothing can be said of a file: "" where it was read or is certainly not
+// there.
+func (v View) Unknown(name string) string {
+	if _, found := v.Read(name); found || v.Absent(name) {
+		return ""
+	}
+	if why := v.s.Gaps[facts.Files.Name+"/"+v.node+name]; why != "" {
+		return why
+	}
+	if why := v.s.MissingPart(facts.Files, v.node); why != "" {
+		return why
+	}
+	return "not read"
+}
+
+// Under returns the paths below a directory that were read, sorted.
+func (v View) Under(dir string) []string {
+	var out []string
+	for name := range v.s.Files[v.node] {
+		if strings.HasPrefix(name, dir+"/") {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

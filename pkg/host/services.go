@@ -1,0 +1,62 @@
+package host
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// ServiceRules is the file with what a node's kernel does with the traffic of Services.
+const ServiceRules = "/service-rules"
+
+// ServiceRule is a line of /service-rules: what one rule, or one entry of a map, of
+// kube-proxy's does, whichever way it is written. Names of chains are resolved, so that
+// only addresses remain:
+//
+//	MODE PROTO FRONT KIND [ENDPOINT ...]
+//	iptables tcp 10.96.0.1:443 cluster 10.0.0.5:6443
+//	nftables udp 10.96.0.10:53 cluster 10.244.1.2:53 10.244.2.3:53
+//	iptables tcp nodeport:30080 nodeport 10.244.1.7:8080
+//	iptables tcp 10.96.7.7:80 reject
+type ServiceRule struct {
+	Mode      string // iptables, iptables-legacy, nftables, ipvs
+	Proto     string // tcp, udp, sctp
+	Front     string // address:port, or nodeport:PORT
+	Kind      string // cluster, external, nodeport; reject where it has no endpoint
+	Endpoints []netip.AddrPort
+}
+
+// String writes the rule as a line of the file, its endpoints sorted.
+func (r ServiceRule) String() string {
+	words := []string{r.Mode, r.Proto, r.Front, r.Kind}
+	sorted := slices.SortedFunc(slices.Values(r.Endpoints), netip.AddrPort.Compare)
+	for _, e := range sorted {
+		words = append(words, e.String())
+	}
+	return strings.Join(words, " ")
+}
+
+// ParseServiceRules reads the file. A line that is none of these is an error.
+func ParseServiceRules(text string) ([]ServiceRule, error) {
+	var out []ServiceRule
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if len(words) < 4 {
+			return nil, fmt.Errorf("%s: %.80q is no rule", ServiceRules, line)
+		}
+		r := ServiceRule{Mode: words[0], Proto: words[1], Front: words[2], Kind: words[3]}
+		for _, word := range words[4:] {
+			e, err := netip.ParseAddrPort(word)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %.80q: %w", ServiceRules, line, err)
+			}
+			r.Endpoints = append(r.Endpoints, e)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
