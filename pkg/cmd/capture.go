@@ -20,6 +20,7 @@ import (
 
 func newCapture(c *cluster) *cobra.Command {
 	var file string
+	depthName := facts.Logs.String()
 	var how reading
 	cmd := &cobra.Command{
 		Use:   "capture",
@@ -39,8 +40,12 @@ written as they are: look through them before you hand the bundle on.`,
 			if err := how.valid(); err != nil {
 				return err
 			}
+			depth, err := facts.ParseDepth(depthName)
+			if err != nil {
+				return usage("--depth %s: %w", depthName, err)
+			}
 			record := new(facts.Recorder)
-			s, err := c.live(cmd.Context(), all.Checks(), facts.Logs, how, record)
+			s, err := c.live(cmd.Context(), all.Checks(), depth, how, record)
 			if err != nil {
 				return err
 			}
@@ -49,7 +54,7 @@ written as they are: look through them before you hand the bundle on.`,
 			}
 			fmt.Fprintln(c.env.Out, file)
 			for _, src := range facts.Sources() {
-				if why := s.Missing(src); why != "" && src.Depth <= facts.Logs {
+				if why := s.Missing(src); why != "" && src.Depth <= depth {
 					fmt.Fprintf(c.env.ErrOut, "not in it: %s (%s)\n", src, report.Clean(why))
 				}
 			}
@@ -57,6 +62,7 @@ written as they are: look through them before you hand the bundle on.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "where to: a name that ends in .tar.gz or .tgz, or a directory to make (default netdoctor-TIME.tar.gz)")
+	addDepth(cmd, &depthName)
 	how.addFlags(cmd.Flags())
 	return cmd
 }

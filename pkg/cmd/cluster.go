@@ -84,17 +84,25 @@ func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.De
 	bounded, cancel := context.WithTimeout(ctx, how.timeout)
 	defer cancel()
 	var reads reads
+	sources := sourcesFor(list, record != nil)
 	s, err := gather.Live(bounded, config, gather.Options{
-		Sources: sourcesFor(list, record != nil), Depth: depth, Namespace: c.namespace(),
+		Sources: sources, Depth: depth, Namespace: c.namespace(),
 		Now: c.env.Now(), Record: record, Progress: progress.show, Trace: reads.add,
 		AllNodes: how.allNodes, Consistent: how.consistent, Apart: how.window,
 	})
+	if err == nil {
+		s, err = c.deepen(bounded, config, s, sources, depth, how.deep, progress)
+	}
 	progress.clear()
 	if how.verbose > 0 {
 		reads.tell(c.env.ErrOut)
 	}
 	if ctx.Err() != nil {
 		return nil, errors.New("interrupted; nothing was changed")
+	}
+	var misuse *exit
+	if errors.As(err, &misuse) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, c.unreachable(config, err)
@@ -134,8 +142,13 @@ func sourcesFor(list []*checks.Check, all bool) []*facts.Source {
 	if need[facts.PodLogs] || need[facts.Proxy] || need[facts.Metrics] || need[facts.ConfigMaps] {
 		need[facts.SystemPods] = true
 	}
-	if need[facts.Configz] {
+	if need[facts.Configz] || need[facts.Files] {
 		need[facts.Nodes] = true
+	}
+	if need[facts.Tries] {
+		for _, src := range []*facts.Source{facts.Nodes, facts.SystemPods, facts.SystemServices, facts.SystemEndpointSlices} {
+			need[src] = true
+		}
 	}
 	var out []*facts.Source
 	for _, src := range facts.Sources() {

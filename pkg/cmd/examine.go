@@ -24,8 +24,15 @@ type examination struct {
 func (e *examination) addFlags(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&e.from, "from", "", "look at a saved bundle instead of a cluster: a directory or .tar.gz of capture, or the directory of kubectl cluster-info dump")
-	fs.StringVar(&e.depth, "depth", "logs", "how deep to look: api (objects only), logs (also container logs, kubelet configuration and pods' own endpoints), probe, host")
+	e.depth = facts.Logs.String()
+	addDepth(cmd, &e.depth)
 	e.reading.addFlags(fs)
+}
+
+// addDepth adds --depth, whose default is what it points to.
+func addDepth(cmd *cobra.Command, depth *string) {
+	cmd.Flags().StringVar(depth, "depth", *depth, "how deep to look: api (objects only), logs (also container logs, kubelet configuration and pods' own endpoints), "+
+		"probe (also pods that try traffic), host (also a pod on each node that reads its files and kernel); pods live for a minute at most, see docs/depths.md")
 	_ = cmd.RegisterFlagCompletionFunc("depth", cobra.FixedCompletions([]string{"api", "logs", "probe", "host"}, cobra.ShellCompDirectiveNoFileComp))
 }
 

@@ -28,6 +28,7 @@ type reading struct {
 	consistent bool
 	window     time.Duration
 	verbose    int
+	deep
 }
 
 func (r *reading) addFlags(fs *pflag.FlagSet) {
@@ -35,6 +36,7 @@ func (r *reading) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&r.allNodes, "all-nodes", false, "ask every kubelet and every pod of the network; in large clusters a sample is asked, those in trouble first")
 	fs.BoolVar(&r.consistent, "consistent", false, "read lists as of now, by pages, not from the API server's watch cache, which may lag by a moment and costs less")
 	fs.DurationVar(&r.window, "metrics-window", metricsWindow, "how far apart CoreDNS's metrics are read twice; 0: what they tell is unknown")
+	r.deep.addFlags(fs)
 	fs.CountVarP(&r.verbose, "verbose", "v", "tell on stderr what was read: objects, bytes, requests, time")
 }
 
@@ -45,7 +47,7 @@ func (r *reading) valid() error {
 	if r.window < 0 {
 		return usage("--metrics-window %s: must not be negative", r.window)
 	}
-	return nil
+	return r.deep.valid()
 }
 
 // reads collects what was read, for --verbose.

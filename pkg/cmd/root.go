@@ -94,7 +94,8 @@ Nothing is changed, and no pod is started, unless you ask for it.`,
 	root.SetErr(env.ErrOut)
 	c := newCluster(env)
 	c.addFlags(root.PersistentFlags())
-	root.AddCommand(newCheck(c), newFix(c), newUndo(c), newHistory(c), newExplain(c), newCapture(c), newRBAC(c), newPlugins(c), newVersion(c))
+	root.AddCommand(newCheck(c), newFix(c), newUndo(c), newHistory(c), newExplain(c), newCapture(c), newRBAC(c), newPlugins(c), newVersion(c),
+		newCleanup(c), newNode(c))
 	root.AddCommand(templatesOptions(root, env))
 	c.completeFlags(root)
 	return root

@@ -45,7 +45,7 @@ func (g *gatherer) askKubelet(ctx context.Context, node string) {
 	begin := time.Now()
 	answer := g.client.CoreV1().RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx)
 	if err := answer.Error(); err != nil {
-		g.failed(facts.Configz, begin, node, reason(err))
+		g.failed(facts.Configz, begin, node, Reason(err))
 		return
 	}
 	body, _ := answer.Raw() // fails only where Error does
@@ -127,7 +127,7 @@ func (g *gatherer) askMetrics(ctx context.Context, p *facts.Pod) {
 	g.wg.Go(func() {
 		select {
 		case <-ctx.Done():
-			g.gap(facts.Metrics, p.Namespace+"/"+p.Name, reason(ctx.Err()))
+			g.gap(facts.Metrics, p.Namespace+"/"+p.Name, Reason(ctx.Err()))
 		case <-time.After(g.opts.Apart):
 			g.start(func() { g.askMetricsAgain(ctx, p) })
 		}
@@ -138,7 +138,7 @@ func (g *gatherer) askMetricsAgain(ctx context.Context, p *facts.Pod) {
 	begin := time.Now()
 	body, err := g.get(ctx, p, "9153", "metrics")
 	if err != nil {
-		g.failed(facts.Metrics, begin, p.Namespace+"/"+p.Name, reason(err))
+		g.failed(facts.Metrics, begin, p.Namespace+"/"+p.Name, Reason(err))
 		return
 	}
 	g.mu.Lock()
@@ -152,7 +152,7 @@ func (g *gatherer) askPod(ctx context.Context, p *facts.Pod, port, path string) 
 	begin := time.Now()
 	body, err := g.get(ctx, p, port, path)
 	if err != nil {
-		g.failed(facts.Proxy, begin, p.Namespace+"/"+p.Name+"/"+port, reason(err))
+		g.failed(facts.Proxy, begin, p.Namespace+"/"+p.Name+"/"+port, Reason(err))
 		return false
 	}
 	g.mu.Lock()

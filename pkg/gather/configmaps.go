@@ -99,7 +99,7 @@ func (g *gatherer) getConfigMaps(ctx context.Context, keys []string) (found []*c
 			case err == nil:
 				failed[key] = "the server's answer is not the ConfigMap asked for"
 			case !apierrors.IsNotFound(err):
-				failed[key] = reason(err)
+				failed[key] = Reason(err)
 			}
 		})
 	}

@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// reason says in a few words why a read failed.
-func reason(err error) string {
+// Reason says in a few words why a request failed, for a gap.
+func Reason(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), apierrors.IsTimeout(err), errors.As(err, &timeout) && timeout.Timeout():

@@ -47,7 +47,7 @@ func (g *gatherer) readList(ctx context.Context, src *facts.Source, namespaces [
 	for _, ns := range namespaces {
 		got, err := g.fetch(ctx, src, ns)
 		if err != nil {
-			g.gap(src, "", reason(err))
+			g.gap(src, "", Reason(err))
 			return
 		}
 		all = append(all, got)

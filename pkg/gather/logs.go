@@ -56,7 +56,7 @@ func (g *gatherer) readPodLogs(ctx context.Context, p *facts.Pod) {
 			g.addLog(p, c.Name, text, begin)
 		}
 		if err != nil {
-			g.failed(facts.PodLogs, begin, p.Namespace+"/"+p.Name, reason(err))
+			g.failed(facts.PodLogs, begin, p.Namespace+"/"+p.Name, Reason(err))
 			return
 		}
 	}

@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// peer serves on loopback until the test ends and returns its address.
+func peer(t *testing.T) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, address) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	for {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			return address
+		}
+		select {
+		case err := <-ended:
+			t.Fatal(err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func TestPeersAnswer(t *testing.T) {
+	to := peer(t)
+	plan := Plan{}
+	for _, kind := range []facts.TryKind{facts.TryTCP, facts.TryUDP, facts.TryMTU} {
+		plan.Targets = append(plan.Targets, Target{Kind: kind, To: to, ToNode: "b", Target: facts.TargetPod})
+	}
+	tries := Try(t.Context(), "a", plan)
+	for _, try := range tries {
+		if !try.OK() || try.Node != "a" || try.ToNode != "b" {
+			t.Errorf("%+v", try)
+		}
+	}
+	if size := tries[2].Size; size < 60000 { // loopback takes packets of 64 KiB
+		t.Errorf("the largest packet has %d bytes", size)
+	}
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	quiet, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer quiet.Close()
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // connects, and takes nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	for _, tt := range []struct {
+		target Target
+		err    string
+	}{
+		{Target{Kind: facts.TryUDP, To: quiet.LocalAddr().String(), Target: facts.TargetPod, Count: 1}, "no answer"},
+		{Target{Kind: facts.TryDNSUDP, To: quiet.LocalAddr().String(), Target: facts.TargetDNSPod, Name: "a.example.", Count: 1}, "no answer"},
+		{Target{Kind: facts.TryTCP, To: mute.Addr().String(), Target: facts.TargetPod, Count: 1}, "connected, but 65536 bytes do not come through"},
+		{Target{Kind: facts.TryTCP, To: closed.Addr().String(), Target: facts.TargetNode, Count: 1}, "connection refused"},
+		{Target{Kind: "quic", To: closed.Addr().String(), Count: 1}, `nothing is known of trying "quic": use the image of this version`},
+	} {
+		try := Try(t.Context(), "n", Plan{Targets: []Target{tt.target}})[0]
+		if !try.Dead() || try.Err != tt.err {
+			t.Errorf("%s to %s: %+v, want %q", tt.target.Kind, tt.target.Target, try, tt.err)
+		}
+	}
+}
+
+func TestRcodesAreTold(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	server := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
+		asked.Add(1)
+		reply := new(dns.Msg)
+		reply.SetRcode(m, dns.RcodeServerFailure)
+		_ = w.WriteMsg(reply)
+	})}
+	go func() { _ = server.ActivateAndServe() }()
+	t.Cleanup(func() { _ = server.Shutdown() })
+	try := Try(t.Context(), "n", Plan{Targets: []Target{{Kind: facts.TryDNSUDP, To: pc.LocalAddr().String(), Target: facts.TargetDNSService, Name: "x.test."}}})[0]
+	if try.Rcode != "SERVFAIL" || try.Sent != burst || try.Lost != 0 || try.OK() || asked.Load() != burst {
+		t.Errorf("%+v, asked %d", try, asked.Load())
+	}
+}
+
+// TestTimeIsBounded stops trying when the time is over.
+func TestTimeIsBounded(t *testing.T) {
+	quiet, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer quiet.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	Try(ctx, "n", Plan{Targets: []Target{{Kind: facts.TryMTU, To: quiet.LocalAddr().String(), Target: facts.TargetPod}}})
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestPlanOfNonsense(t *testing.T) {
+	if _, err := ParsePlan("{"); err == nil || !strings.Contains(err.Error(), PlanVariable) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package agent
+
+import (
+	"errors"
+	"syscall"
+)
+
+// unbroken is for the pods, which run on Linux.
+func unbroken(string, syscall.RawConn) error { return errors.ErrUnsupported }

@@ -1,0 +1,57 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/probe"
+)
+
+// nodeTime is how long a pod's program may take: less than its pod may live, so that what
+// it found by then is printed.
+const nodeTime = 40 * time.Second
+
+// newNode is what the pods of check --depth probe and host run. People have no use for it.
+func newNode(c *cluster) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "node host|serve|try", Short: "What the pods of --depth probe and host run", Hidden: true,
+		Args: cobra.ExactArgs(1), ValidArgs: []string{"host", "serve", "try"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			node := c.env.Getenv(probe.NodeVariable)
+			switch args[0] {
+			case "host":
+				ctx, cancel := context.WithTimeout(cmd.Context(), nodeTime)
+				defer cancel()
+				return agent.Host(ctx, agent.HostOptions{Root: probe.Mounted, Node: node, Proc: "/proc"}).Write(c.env.Out)
+			case "try":
+				return c.tryPlan(cmd.Context(), node)
+			case "serve":
+				return agent.Serve(cmd.Context())
+			}
+			return usage("%q: must be host, serve or try", args[0])
+		},
+	}
+	return cmd
+}
+
+func (c *cluster) tryPlan(ctx context.Context, node string) error {
+	plan, err := agent.ParsePlan(c.env.Getenv(agent.PlanVariable))
+	if err != nil {
+		return err
+	}
+	if len(plan.Targets) == 0 {
+		return errors.New(agent.PlanVariable + " names nothing to try")
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodeTime)
+	defer cancel()
+	result := &agent.Result{Version: agent.ResultVersion, Node: node, Tries: agent.Try(ctx, node, plan)}
+	if err := result.Write(c.env.Out); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// Leftover is what a run has left behind, or one that is under way has made.
+type Leftover struct {
+	Since time.Time
+	Kept  bool // the namespace was made by an administrator, and stays
+	Pods  int  // that have not ended
+	Jobs  int
+}
+
+// Leftovers tells what is there of the doctor's own; nil where there is nothing.
+func Leftovers(ctx context.Context, config *rest.Config) (*Leftover, error) {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	ns, err := client.CoreV1().Namespaces().Get(ctx, Namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && ns.Labels[managedBy] != manager {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for namespace %s: %w", Namespace, err)
+	}
+	out := &Leftover{Since: ns.CreationTimestamp.Time, Kept: ns.Annotations[Keep] == "true"}
+	mine := metav1.ListOptions{LabelSelector: managedBy + "=" + manager}
+	jobs, err := client.BatchV1().Jobs(Namespace).List(ctx, mine)
+	if err != nil {
+		return nil, fmt.Errorf("looking for what is left in namespace %s: %w", Namespace, err)
+	}
+	for _, job := range jobs.Items {
+		out.Jobs++
+		out.Pods += int(job.Status.Active)
+	}
+	if out.Kept && out.Jobs == 0 {
+		return nil, nil
+	}
+	return out, nil
+}
+
+// Cleanup removes what Leftovers tells of, and waits until it is gone, for at most half a
+// minute.
+func Cleanup(ctx context.Context, config *rest.Config, left *Leftover) error {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, goodbye)
+	defer cancel()
+	if left.Kept {
+		return empty(ctx, client, "")
+	}
+	return remove(ctx, client)
+}

@@ -1,0 +1,158 @@
+// Package probe looks deeper than the API: for the depths probe and host it starts
+// short-lived pods, reads what they print, and removes everything that it made. It writes
+// only what is its own, in a namespace made for it, and every pod ends by itself where the
+// doctor cannot end it.
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+const (
+	// longest is how long a pod may live, whatever becomes of the doctor.
+	longest = time.Minute
+	// goodbye is how long cleaning up may take, also after an interrupt.
+	goodbye = 30 * time.Second
+	// parallel is how many logs are read at once.
+	parallel = 16
+)
+
+// Options says what to look at, and with what.
+type Options struct {
+	Depth facts.Depth // Probe, or Host, which includes it
+
+	Image      string // of the pods; its program is this one
+	PullSecret string // NAMESPACE/NAME of a Secret that is copied for the pods; "" for none
+	Nodes      []string
+
+	// OutsideName is a name outside the cluster to ask for; "" for none.
+	OutsideName string
+
+	Progress func(what string) // may be nil
+	Warn     func(what string) // takes what the user must know: what was left behind, and why
+}
+
+// Run starts the pods that a depth takes and returns the snapshot with what they brought.
+// What they did not bring is a gap of the snapshot with its reason; an error is returned
+// only where nothing could be asked for: options that cannot be met.
+func Run(ctx context.Context, config *rest.Config, s *facts.Snapshot, opts Options) (*facts.Snapshot, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	targets, err := choose(s, opts.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{client: client, s: s, opts: opts, b: facts.Extend(s)}
+	r.look(ctx, targets)
+	return r.b.Build(), nil
+}
+
+// run holds what the parts of one look share.
+type run struct {
+	client kubernetes.Interface
+	s      *facts.Snapshot
+	opts   Options
+
+	mu sync.Mutex // guards b
+	b  *facts.Builder
+}
+
+// sources returns what the depth brings.
+func (r *run) sources() []*facts.Source {
+	out := []*facts.Source{facts.Tries}
+	if r.opts.Depth >= facts.Host {
+		out = append(out, facts.Files)
+	}
+	return out
+}
+
+// fail makes a gap of everything that was to be brought.
+func (r *run) fail(err error) {
+	for _, src := range r.sources() {
+		r.b.Gap(src, "", reason(err))
+	}
+}
+
+// look does what the depth asks for, in a namespace that is gone afterwards.
+func (r *run) look(ctx context.Context, targets targets) {
+	if len(targets.nodes) == 0 {
+		r.fail(errors.New("no node runs pods: " + targets.why()))
+		return
+	}
+	if err := r.allowed(ctx); err != nil {
+		r.fail(err)
+		return
+	}
+	home, err := r.open(ctx)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	defer home.close(ctx)
+	for _, src := range r.sources() {
+		r.b.Read(src)
+	}
+	for node, why := range targets.left {
+		r.part(facts.Files, node, why)
+	}
+	var wait sync.WaitGroup
+	if r.opts.Depth >= facts.Host {
+		wait.Go(func() { r.lookAtHosts(ctx, home, targets.nodes) })
+	}
+	wait.Go(func() { r.tryTraffic(ctx, home, sample(targets.nodes, len(r.opts.Nodes) > 0)) })
+	wait.Wait()
+}
+
+// lookAtHosts reads the files of the nodes.
+func (r *run) lookAtHosts(ctx context.Context, home *home, nodes []*corev1.Node) {
+	job := hostJob(r.opts.Image, home, nodes)
+	results, why := r.results(ctx, job, nodes)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range nodes {
+		result := results[n.Name]
+		if result == nil {
+			r.b.Gap(facts.Files, n.Name, why(n.Name))
+			continue
+		}
+		for name, text := range result.Files {
+			if local(name) {
+				r.b.AddFile(n.Name, name, text)
+			}
+		}
+		for name, text := range result.Gaps {
+			if local(name) {
+				r.b.Gap(facts.Files, n.Name+name, text)
+			}
+		}
+	}
+}
+
+// part makes a gap of one node's part of a source, where the depth brings that source.
+func (r *run) part(src *facts.Source, node, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if src.Depth <= r.opts.Depth {
+		r.b.Gap(src, node, why)
+	}
+}
+
+func (r *run) progress(format string, args ...any) {
+	if r.opts.Progress != nil {
+		r.opts.Progress(fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,181 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// mostOfKind bounds how many addresses of one kind each pod tries: pods of cluster DNS,
+// API servers.
+const mostOfKind = 5
+
+// tryTraffic lets pods on some nodes try what pods of applications need. It takes two
+// rounds, since the ones that try must be told the addresses of those that answer, and no
+// pod has a token to ask for them.
+func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) {
+	peers, why := r.peers(ctx, home, nodes)
+	plan := agent.Plan{Targets: append(peerTargets(peers), r.clusterTargets(nodes)...), Upstream: r.opts.OutsideName}
+	data, err := json.Marshal(plan)
+	if err != nil {
+		why = func(string) string { return err.Error() }
+	}
+	var able []*corev1.Node
+	for _, n := range nodes {
+		if _, there := peers[n.Name]; there && err == nil {
+			able = append(able, n)
+		} else {
+			r.part(facts.Tries, n.Name, why(n.Name))
+		}
+	}
+	if len(able) == 0 {
+		return
+	}
+	job := trafficJob(r.opts.Image, home, "try", able, []string{"try"})
+	pod := &job.Spec.Template.Spec
+	pod.DNSPolicy = corev1.DNSDefault // the servers of its resolv.conf are those that cluster DNS forwards to
+	pod.Containers[0].Env = append(pod.Containers[0].Env, corev1.EnvVar{Name: agent.PlanVariable, Value: string(data)})
+	results, why := r.results(ctx, job, able)
+	for _, n := range able {
+		result := results[n.Name]
+		if result == nil {
+			r.part(facts.Tries, n.Name, why(n.Name))
+			continue
+		}
+		r.mu.Lock()
+		for _, t := range result.Tries {
+			t.Node = n.Name // whatever the pod says
+			r.b.AddTries(t)
+		}
+		r.mu.Unlock()
+	}
+}
+
+// peers starts a pod on each node that answers others, and returns the addresses of those
+// that run.
+func (r *run) peers(ctx context.Context, home *home, nodes []*corev1.Node) (map[string]string, func(node string) string) {
+	addresses := map[string]string{}
+	job := trafficJob(r.opts.Image, home, "serve", nodes, []string{"serve"})
+	pods, err := r.follow(ctx, job, len(nodes), func(p *corev1.Pod) bool {
+		if p.Status.Phase != corev1.PodRunning || p.Status.PodIP == "" {
+			return p.Status.Phase == corev1.PodFailed
+		}
+		addresses[p.Spec.NodeName] = p.Status.PodIP
+		return true
+	})
+	return addresses, func(node string) string { return pods.why(node, err) }
+}
+
+// peerTargets lets every pod try every other one, and the one beside it on its node.
+func peerTargets(peers map[string]string) []agent.Target {
+	var out []agent.Target
+	for _, node := range slices.Sorted(maps.Keys(peers)) {
+		to := net.JoinHostPort(peers[node], strconv.Itoa(agent.PeerPort))
+		for _, kind := range []facts.TryKind{facts.TryTCP, facts.TryUDP, facts.TryMTU} {
+			out = append(out, agent.Target{Kind: kind, To: to, ToNode: node, Target: facts.TargetPod})
+		}
+	}
+	return out
+}
+
+// clusterTargets are what every pod of a cluster needs: the API server, by its Service and
+// directly, cluster DNS likewise, and the kubelets of the sampled nodes.
+func (r *run) clusterTargets(nodes []*corev1.Node) []agent.Target {
+	var out []agent.Target
+	for _, n := range nodes {
+		if ip := nodeAddress(n); ip != "" {
+			port := int(n.Status.DaemonEndpoints.KubeletEndpoint.Port)
+			if port == 0 {
+				port = 10250
+			}
+			out = append(out, agent.Target{Kind: facts.TryTCP, To: net.JoinHostPort(ip, strconv.Itoa(port)), ToNode: n.Name, Target: facts.TargetNode})
+		}
+	}
+	if svc := r.s.Service("default", "kubernetes"); svc != nil {
+		out = append(out, apiTargets(svc, r.s.SlicesOf(svc))...)
+	}
+	return append(out, r.dnsTargets()...)
+}
+
+func nodeAddress(n *corev1.Node) string {
+	for _, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			return a.Address
+		}
+	}
+	return ""
+}
+
+// apiTargets are the API server's Service, by each of its addresses, and what is behind it.
+func apiTargets(svc *corev1.Service, slices []*facts.EndpointSlice) []agent.Target {
+	var out []agent.Target
+	for _, ip := range svc.Spec.ClusterIPs {
+		if net.ParseIP(ip) != nil && len(svc.Spec.Ports) > 0 {
+			to := net.JoinHostPort(ip, strconv.Itoa(int(svc.Spec.Ports[0].Port)))
+			out = append(out, agent.Target{Kind: facts.TryTCP, To: to, Target: facts.TargetAPIService})
+		}
+	}
+	servers := 0
+	for _, slice := range slices {
+		if len(slice.Ports) == 0 || slice.Ports[0].Port == nil {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if servers++; servers <= mostOfKind {
+				to := net.JoinHostPort(e.Address, strconv.Itoa(int(*slice.Ports[0].Port)))
+				out = append(out, agent.Target{Kind: facts.TryTCP, To: to, Target: facts.TargetAPIServer})
+			}
+		}
+	}
+	return out
+}
+
+// dnsTargets ask cluster DNS for a name of the cluster, and one outside: over UDP and TCP,
+// by the address that pods get and each pod directly.
+func (r *run) dnsTargets() []agent.Target {
+	var out []agent.Target
+	name := "kubernetes.default.svc." + r.domain()
+	ask := func(to, node string, target facts.TryTarget) {
+		for _, kind := range []facts.TryKind{facts.TryDNSUDP, facts.TryDNSTCP} {
+			out = append(out, agent.Target{Kind: kind, To: net.JoinHostPort(to, "53"), ToNode: node, Target: target, Name: name})
+		}
+	}
+	for _, svc := range r.s.DNSServices() {
+		for _, ip := range svc.Spec.ClusterIPs {
+			if net.ParseIP(ip) == nil {
+				continue
+			}
+			ask(ip, "", facts.TargetDNSService)
+			if r.opts.OutsideName != "" {
+				out = append(out, agent.Target{Kind: facts.TryDNSUDP, To: net.JoinHostPort(ip, "53"), Target: facts.TargetDNSService, Name: r.opts.OutsideName, Count: 3})
+			}
+		}
+	}
+	asked := 0
+	for _, p := range r.s.DNSPods() {
+		if ips := p.IPs(); p.Phase == corev1.PodRunning && len(ips) > 0 && !p.HostNetwork && asked < mostOfKind {
+			asked++
+			ask(ips[0], p.Node, facts.TargetDNSPod)
+		}
+	}
+	return out
+}
+
+// domain is the cluster's, as its kubelets tell it to pods.
+func (r *run) domain() string {
+	for _, name := range slices.Sorted(maps.Keys(r.s.Configz)) {
+		if k := r.s.Configz[name]; k != nil && k.ClusterDomain != "" {
+			return strings.TrimSuffix(k.ClusterDomain, ".") + "."
+		}
+	}
+	return "cluster.local."
+}
