@@ -109,6 +109,30 @@ func (e *Editor) AddAfter(d *Directive, lines ...string) error {
 	return nil
 }
 
+// AddOption writes an option behind the others of a directive, in braces of its own where it
+// has none.
+func (e *Editor) AddOption(d *Directive, line string) error {
+	if n := len(d.Options); n > 0 && d.Snippet == "" {
+		return e.AddAfter(d.Options[n-1], line)
+	}
+	if err := e.ownLines(d); err != nil {
+		return err
+	}
+	indent := e.text[e.lineStart(d.start):d.start]
+	last := append([]token{d.name}, d.args...)[len(d.args)]
+	brace := strings.IndexByte(e.text[last.end:d.end], '{')
+	if brace < 0 {
+		e.cut(last.end, last.end, " {", false)
+		e.addLines(e.nextLine(d.end), indent, []string{"\t" + line, "}"})
+		return nil
+	}
+	if !e.blankBehind(last.end + brace + 1) {
+		return refuse(ReasonShared, d.Line, "%s shares its line with something else", d.Name)
+	}
+	e.addLines(e.nextLine(last.end+brace), indent+e.step(), []string{line})
+	return nil
+}
+
 // AddFirst writes lines at the beginning of a block.
 func (e *Editor) AddFirst(b *Block, lines ...string) error {
 	if b.open.end == 0 || !e.blankBehind(b.open.end) {

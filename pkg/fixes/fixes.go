@@ -107,7 +107,7 @@ func (c Change) Ref() facts.Ref {
 func All() []*Fix {
 	return []*Fix{
 		CorefileForward, AllowPrivilegeEscalation,
-		CorefileMigrate, CorefileRestore, CorefileReload, CorefileAddPlugin, CorefileZone,
+		CorefileMigrate, CorefileRestore, CorefileReload, CorefileAddPlugin, CorefileZone, CorefileUnshadow,
 		CoreDNSScale, CoreDNSMemory, CoreDNSPolicy, CoreDNSNetBind, CoreDNSConfigMapKey, CoreDNSRBAC, CoreDNSRestart, CoreDNSSpread,
 		DNSServiceSelector, DNSServicePorts, DNSServiceRecreate,
 		ServiceSelector, ServiceTargetPort,

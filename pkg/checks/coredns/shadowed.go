@@ -34,7 +34,8 @@ exist, and resolvers such as musl's believe it, although the name has an IPv4 ad
 
 **How it comes about**: a template that was to block a search domain or IPv6, a hosts block with a few names, without ` + "`fallthrough`" + `.
 
-**Cure**: add ` + "`fallthrough`" + `, or narrow the zones: ` + "`template IN ANY corp.example {`" + `, ` + "`hosts /etc/coredns/custom corp.example {`" + `.`,
+**Cure**: add ` + "`fallthrough`" + `, or narrow the zones: ` + "`template IN ANY corp.example {`" + `, ` + "`hosts /etc/coredns/custom corp.example {`" + `. A template whose
+` + "`match`" + ` fits does not fall through: narrow it, or take it out.`,
 }
 
 func findNameShadowed(s *facts.Snapshot) []checks.Finding {
@@ -42,11 +43,94 @@ func findNameShadowed(s *facts.Snapshot) []checks.Finding {
 	for _, c := range configs(s) {
 		for _, b := range c.file.Blocks {
 			for _, zone := range clusterZones(b) {
-				if f := shadowed(c, b, "kubernetes.default.svc."+strings.TrimSuffix(zone, ".")+"."); f != nil {
-					out = append(out, *f)
+				if all := shadows(b, zone); len(all) > 0 {
+					out = append(out, c.shadowed(all[0]))
 					break
 				}
 			}
+		}
+	}
+	return out
+}
+
+// shadowed tells of the first directive that takes the cluster's names.
+func (c config) shadowed(sh Shadow) checks.Finding {
+	d := sh.Directive
+	if !sh.IPv6 {
+		cure := "Add fallthrough to %s, or narrow its zones: %s."
+		if sh.Means {
+			cure = "Take the %s out, or narrow its zones or its match: %s."
+		}
+		return c.finding(fmt.Sprintf("lets %s take the cluster's names, before kubernetes sees them: %s", d.Name, sh.Answer),
+			fmt.Sprintf(cure, d.Name, c.edit()), c.quoteDirective(d))
+	}
+	f := c.finding(fmt.Sprintf("lets %s take questions for IPv6 addresses of the cluster's names: %s", d.Name, sh.Answer),
+		fmt.Sprintf("Let %s say rcode NOERROR for AAAA, so that the name does not count as absent: %s.", d.Name, c.edit()), c.quoteDirective(d))
+	f.Severity = checks.Warning
+	return f
+}
+
+// A Shadow is a directive that takes the cluster's names before the plugin kubernetes sees
+// them.
+type Shadow struct {
+	Directive *corefile.Directive // template or hosts
+	Zone      string              // the cluster's
+	Answer    string              // the code that comes in place of kubernetes' answer
+	Means     bool                // the answer is a template's own, and not for want of fallthrough
+	IPv6      bool                // it takes questions for IPv6 addresses alone
+
+	block *corefile.Block
+}
+
+// WholeCluster tells whether a template means every Service of the cluster.
+func (sh Shadow) WholeCluster() bool { return sh.meansAll("svc." + sh.Zone) }
+
+// WholeBlock tells whether a template means every name that its block serves, or none outside of
+// the cluster. Otherwise it may be there for the sake of some other names.
+func (sh Shadow) WholeBlock() bool {
+	inCluster := func(zone string) bool { return corefile.Contains(sh.Zone, zone) }
+	outside := slices.DeleteFunc(sh.block.Origins(sh.Directive.Args[min(2, len(sh.Directive.Args)):]), inCluster)
+	return len(outside) == 0 || sh.meansAll(sh.block.Zones()...)
+}
+
+// meansAll tries two names of each zone that nobody has a reason to mean.
+func (sh Shadow) meansAll(zones ...string) bool {
+	for _, zone := range zones {
+		for _, labels := range []string{"a", "netdoctor-0.b"} {
+			name := strings.TrimRight(labels+"."+zone, ".") + "."
+			if _, means := template(sh.block, sh.Directive, name, "A"); !means {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Shadows returns all directives of a Corefile that take the cluster's names, for each zone in
+// the order in which CoreDNS asks them: what stands behind one takes them once that is cured.
+func Shadows(file *corefile.File) []Shadow {
+	var out []Shadow
+	for _, b := range file.Blocks {
+		for _, zone := range clusterZones(b) {
+			out = append(out, shadows(b, zone)...)
+		}
+	}
+	return out
+}
+
+// shadows returns those of a block, of which any for IPv4 come first.
+func shadows(b *corefile.Block, zone string) []Shadow {
+	out := taking(b, zone, "A")
+	for _, sh := range taking(b, zone, "AAAA") {
+		if slices.ContainsFunc(out, func(other Shadow) bool { return other.Directive == sh.Directive }) {
+			continue
+		}
+		if sh.Answer != emptyAnswer {
+			sh.IPv6 = true
+			out = append(out, sh)
+		}
+		if sh.Means {
+			break // what comes behind it is not asked
 		}
 	}
 	return out
@@ -65,63 +149,48 @@ func clusterZones(b *corefile.Block) []string {
 	return out
 }
 
-// shadowed asks a block's plugins for a name as CoreDNS would.
-func shadowed(c config, b *corefile.Block, name string) *checks.Finding {
-	d, how := taken(b, name, "A")
-	if d != nil {
-		f := c.finding(fmt.Sprintf("lets %s take the cluster's names, before kubernetes sees them: %s", d.Name, how),
-			fmt.Sprintf("Add fallthrough to %s, or narrow its zones: %s.", d.Name, c.edit()), c.quoteDirective(d))
-		return &f
-	}
-	if d, how = taken(b, name, "AAAA"); d == nil || how == emptyAnswer {
-		return nil
-	}
-	f := c.finding(fmt.Sprintf("lets %s take questions for IPv6 addresses of the cluster's names: %s", d.Name, how),
-		fmt.Sprintf("Let %s say rcode NOERROR for AAAA, so that the name does not count as absent: %s.", d.Name, c.edit()), c.quoteDirective(d))
-	f.Severity = checks.Warning
-	return &f
-}
-
 // How a plugin answers a name that it takes.
 const (
 	emptyAnswer = "NOERROR"
 	serverFails = "SERVFAIL"
 )
 
-// taken returns the directive that answers a question in the place of kubernetes, and how;
-// nil where none does.
-func taken(b *corefile.Block, name, qtype string) (d *corefile.Directive, how string) {
+// taking returns the directives that answer a question in the place of kubernetes, templates
+// first.
+func taking(b *corefile.Block, zone, qtype string) []Shadow {
+	name := "kubernetes.default.svc." + strings.TrimSuffix(zone, ".") + "."
+	var out []Shadow
 	for _, d := range b.Find("template") {
-		if how := template(b, d, name, qtype); how != "" {
-			return d, how
+		if how, means := template(b, d, name, qtype); how != "" {
+			out = append(out, Shadow{block: b, Directive: d, Zone: zone, Answer: how, Means: means})
 		}
 	}
 	for _, d := range b.Find("hosts") {
-		if within(b.Origins(d.Args[min(1, len(d.Args)):]), name) && !fallsThrough(d, name) && !knows(d, name) {
-			return d, serverFails
+		if within(b.Origins(d.Args[min(1, len(d.Args)):]), name) && !imports(d) && !fallsThrough(d, name) && !knows(d, name) {
+			out = append(out, Shadow{block: b, Directive: d, Zone: zone, Answer: serverFails})
 		}
 	}
-	return nil, ""
+	return out
 }
 
-// template says how a template answers, or "" where it passes the question on (coredns
-// plugin/template, ServeDNS and match).
-func template(b *corefile.Block, d *corefile.Directive, name, qtype string) string {
+// template says how a template answers, or "" where it passes the question on or that cannot be
+// told (coredns plugin/template, ServeDNS and match), and whether it means the name.
+func template(b *corefile.Block, d *corefile.Directive, name, qtype string) (how string, means bool) {
 	if len(d.Args) < 2 || !slices.Contains([]string{"IN", "ANY"}, strings.ToUpper(d.Args[0])) || !slices.Contains([]string{qtype, "ANY"}, strings.ToUpper(d.Args[1])) {
-		return ""
+		return "", false
 	}
-	if !within(b.Origins(d.Args[2:]), name) {
-		return ""
+	if !within(b.Origins(d.Args[2:]), name) || imports(d) {
+		return "", false
 	}
 	switch fits, sure := matches(d, name); {
 	case !sure:
-		return ""
-	case fits:
-		return code(d)
+		return "", false
+	case fits && len(d.Find("expr")) == 0: // with one it depends on who asks
+		return code(d), true
 	case fallsThrough(d, name):
-		return ""
+		return "", false
 	}
-	return serverFails
+	return serverFails, false
 }
 
 // matches tells whether a template's expressions fit a name; sure is false where one cannot
@@ -148,20 +217,39 @@ func matches(d *corefile.Directive, name string) (fits, sure bool) {
 
 // code is what a template answers.
 func code(d *corefile.Directive) string {
-	for _, o := range d.Find("rcode") {
-		if len(o.Args) == 1 {
-			return strings.ToUpper(o.Args[0])
-		}
+	if o := Rcode(d); o != nil {
+		return strings.ToUpper(o.Args[0])
 	}
 	return emptyAnswer
 }
+
+// Rcode returns the option with the code that a template answers, nil where it has none. Of
+// several the last counts.
+func Rcode(d *corefile.Directive) *corefile.Directive {
+	for _, o := range slices.Backward(d.Find("rcode")) {
+		if len(o.Args) == 1 {
+			return o
+		}
+	}
+	return nil
+}
+
+// imports tells whether a file holds some of a directive's options, which nobody knows.
+func imports(d *corefile.Directive) bool { return len(d.Find("import")) > 0 }
 
 func within(zones []string, name string) bool {
 	return slices.ContainsFunc(zones, func(zone string) bool { return corefile.Contains(zone, name) })
 }
 
+// fallsThrough tells whether a name that a directive does not know is passed on. Of several
+// fallthroughs the last counts (coredns plugin/pkg/fall).
 func fallsThrough(d *corefile.Directive, name string) bool {
-	return slices.ContainsFunc(d.Find("fallthrough"), func(o *corefile.Directive) bool { return len(o.Args) == 0 || within(o.Args, name) })
+	all := d.Find("fallthrough")
+	if len(all) == 0 {
+		return false
+	}
+	last := all[len(all)-1]
+	return len(last.Args) == 0 || within(last.Args, name)
 }
 
 // knows tells whether a hosts block has an entry for a name.
