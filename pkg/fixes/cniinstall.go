@@ -22,13 +22,17 @@ var CNIInstall = &Fix{
 	Risk:   Disrupts,
 	Settle: proxySettles,
 	Plan:   planCNIInstall,
-	Doc: `Creates every object of the plugin's manifest (` + "`--plugin`, `--manifest`" + `), in its order, namespaces and definitions first, with the range
-of the cluster's pods in it: net-conf.json of Flannel, CALICO_IPV4POOL_CIDR of Calico, IPALLOC_RANGE of Weave Net. The range is kubeadm's podSubnet,
---cluster-cidr of the controller manager, or that of ` + "`--pod-cidr`" + `. Which plugin is right for a cluster only you know: Flannel enforces no NetworkPolicy, Calico and Cilium do.
+	Doc: `Creates every object of the plugin's manifest, in its order, namespaces and definitions first, with the range of the cluster's pods in it:
+net-conf.json of Flannel, CALICO_IPV4POOL_CIDR of Calico, IPALLOC_RANGE of Weave Net. The range is kubeadm's podSubnet, --cluster-cidr of the controller
+manager, or that of ` + "`--pod-cidr`" + `. Which plugin is right for a cluster only you know: Flannel enforces no NetworkPolicy, Calico and Cilium do.
+
+The manifest is what ` + "`--manifest`" + ` names, or for ` + "`--plugin`" + ` alone that of the one release which plugins.yaml pins: for Flannel, Calico, Canal and Weave Net,
+whose fork goes on; Cilium's makers install it with Helm. The plan tells its address, release and sha256. Where plugins.yaml or ` + "`--manifest-sha256`" + ` has a sum, another one is refused,
+and what comes over plain http is read only with the latter; where none has, the plan says that the sum was compared with nothing.
 
 It is refused where a plugin or the operator of one is there, where one of the objects exists and is another one, where the range is not known, where Flannel is chosen and
-a node has no range of its own or one outside, and where the manifest has no agent of that plugin. Cilium is installed as the
-manifest says. What agents have written on the nodes (/etc/cni/net.d, interfaces, rules) "kubectl netdoctor undo" does not take back: it deletes the
+a node has no range of its own or one outside, and where the manifest has no agent of that plugin. Other plugins are installed as their
+manifests say. What agents have written on the nodes (/etc/cni/net.d, interfaces, rules) "kubectl netdoctor undo" does not take back: it deletes the
 objects, and nodes keep a network until they are started again.`,
 }
 
@@ -37,18 +41,25 @@ func planCNIInstall(s *facts.Snapshot, _ checks.Finding, params Params) (Plan, e
 	if err != nil {
 		return Plan{}, err
 	}
+	asItIs := chosen.ID != "flannel" && byVariable[chosen.ID] == variable{}
+	known, err := clusterRange(params, toldRanges(s, false))
+	if err != nil && !asItIs {
+		return Plan{}, err
+	}
+	if strings.TrimSpace(params.Manifest) == "" {
+		return Plan{}, &NoManifestError{chosen}
+	}
 	list, err := readManifest(params.Manifest)
 	if err != nil {
 		return Plan{}, fmt.Errorf("the manifest of %s: %w", chosen.Name, err)
 	}
-	plan := Plan{Warnings: []string{"What the agents write on the nodes (/etc/cni/net.d, interfaces, rules) stays when this repair is taken back."}}
-	known, err := clusterRange(params, toldRanges(s, false))
-	switch {
-	case chosen.ID != "flannel" && byVariable[chosen.ID] == variable{}:
+	plan := Plan{Origin: params.Origin, Warnings: []string{"What the agents write on the nodes (/etc/cni/net.d, interfaces, rules) stays when this repair is taken back."}}
+	if chosen.Status.State == "archived" {
+		plan.Warnings = append(plan.Warnings, chosen.Name+": "+chosen.Status.Text)
+	}
+	if asItIs {
 		plan.Manual = []string{fmt.Sprintf("See that %s takes its pods' addresses from the range of the cluster: its manifest is applied as it is.", chosen.Name)}
-	case err != nil:
-		return Plan{}, err
-	default:
+	} else {
 		if err := rangeInto(s, chosen, list, known); err != nil {
 			return Plan{}, err
 		}
@@ -85,16 +96,30 @@ func chosenPlugin(s *facts.Snapshot, params Params) (*plugins.Plugin, error) {
 		for _, p := range plugins.Installable() {
 			ids = append(ids, p.ID)
 		}
-		return nil, fmt.Errorf("which plugin is for you to choose: repeat with --plugin (%s) and --manifest", strings.Join(ids, ", "))
+		return nil, fmt.Errorf("which plugin is for you to choose: repeat with --plugin (%s)", strings.Join(ids, ", "))
 	}
 	chosen := plugins.Named(params.Plugin)
 	if chosen == nil || chosen.Kind != plugins.Primary {
 		return nil, fmt.Errorf("--plugin %q: no network plugin of that name is known", params.Plugin)
 	}
-	if strings.TrimSpace(params.Manifest) == "" {
-		return nil, fmt.Errorf("the manifest of %s is needed: repeat with --manifest FILE or URL; %s tells where it is", chosen.Name, chosen.Install.Page)
-	}
 	return chosen, nil
+}
+
+// NoManifestError says that a plugin's manifest must be read before its installation can be
+// planned: the one of the catalogue, or where that has none one that the user names.
+type NoManifestError struct{ Plugin *plugins.Plugin }
+
+// Error says what to name, and how its makers install it.
+func (e *NoManifestError) Error() string {
+	install := e.Plugin.Install
+	if install.Manifest.URL != "" {
+		return fmt.Sprintf("the manifest of %s was not read: name it with --manifest FILE or URL; plugins.yaml has %s", e.Plugin.Name, install.Manifest.URL)
+	}
+	text := fmt.Sprintf("plugins.yaml has no manifest of %s: repeat with --manifest FILE or URL; %s tells how it is installed", e.Plugin.Name, install.Page)
+	if install.Command != "" {
+		text += " (" + install.Command + ")"
+	}
+	return text
 }
 
 // isAgentOf tells whether a DaemonSet of the manifest is the plugin's.
