@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
 // noFiles keeps the shell from offering file names.
@@ -44,6 +45,20 @@ func completeFixes(_ *cobra.Command, _ []string, toComplete string) ([]string, c
 		out = append(out, f.ID+"\t"+f.Title)
 	}
 	return matching(out, nil, toComplete), noFiles
+}
+
+// completePlugins completes the plugins that somebody installs by hand, under all their names.
+func completePlugins(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for _, p := range plugins.All() {
+		if p.Kind != plugins.Primary || p.Install.Command == "" {
+			continue
+		}
+		for _, id := range append([]string{p.ID}, p.Aliases...) {
+			out = append(out, id+"\t"+p.Name)
+		}
+	}
+	return out, noFiles
 }
 
 func completeExplain(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {

@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +17,7 @@ type Env struct {
 	genericiooptions.IOStreams
 	Now    func() time.Time
 	Getenv func(string) string
+	Web    http.RoundTripper // fetches manifests; nil: http.DefaultTransport
 
 	// AskIn, ShowOut and ShowErr tell whether a person sits at the other end of stdin,
 	// reads stdout and reads stderr.

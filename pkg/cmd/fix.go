@@ -17,18 +17,19 @@ const repairTimeout = 5 * time.Minute
 
 type fixCommand struct {
 	examination
-	params   fixes.Params
-	manifest string
-	with     string
-	dryRun   string
-	output   string
-	yes      bool
-	confirm  []string
-	force    bool
-	resume   bool
-	noVerify bool
-	rollout  time.Duration
-	settle   time.Duration
+	params      fixes.Params
+	manifest    string
+	manifestSum string
+	with        string
+	dryRun      string
+	output      string
+	yes         bool
+	confirm     []string
+	force       bool
+	resume      bool
+	noVerify    bool
+	rollout     time.Duration
+	settle      time.Duration
 }
 
 func newFix(c *cluster) *cobra.Command {
@@ -49,7 +50,8 @@ done "kubectl netdoctor history" tells, and "fix --resume [ID]" or "undo [ID]" b
   kubectl netdoctor fix coredns-loop --dry-run
   kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 --upstream 10.0.0.3
   kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 -y --confirm DIGEST
-  kubectl netdoctor fix cni-not-installed --plugin flannel --manifest kube-flannel.yml
+  kubectl netdoctor fix cni-not-installed --plugin flannel
+  kubectl netdoctor fix cni-not-installed --plugin cilium --manifest cilium.yaml --manifest-sha256 SUM
   kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 -o rbac`,
 		Args: cobra.MaximumNArgs(2), ValidArgsFunction: completeFixable,
 		RunE: o.run,
@@ -61,8 +63,9 @@ done "kubectl netdoctor history" tells, and "fix --resume [ID]" or "undo [ID]" b
 	fs.StringVar(&o.with, "with", "", "which fix, where several cure the finding")
 	fs.StringArrayVar(&o.params.Upstreams, "upstream", nil, "a DNS server for CoreDNS to ask, as IP or IP:port (repeatable; corefile-forward)")
 	fs.BoolVar(&o.params.AcceptRisk, "accept-risk", false, "go on with a fix that costs security")
-	fs.StringVar(&o.params.Plugin, "plugin", "", "the network plugin to install, as kubectl netdoctor plugins names it")
-	fs.StringVar(&o.manifest, "manifest", "", "its manifest: a file, an https address, or - for stdin (default: where plugins.yaml pins one, that)")
+	fs.StringVar(&o.params.Plugin, "plugin", "", "the network plugin to install: flannel, calico, cilium, weave-fork …")
+	fs.StringVar(&o.manifest, "manifest", "", "its manifest: a file, an https address, or - for stdin (default: the release that kubectl netdoctor plugins PLUGIN names, if it does)")
+	fs.StringVar(&o.manifestSum, "manifest-sha256", "", "the sha256 of the manifest, in hex: another one is refused, and with it plain http will do")
 	fs.StringVar(&o.params.PodCIDR, "pod-cidr", "", "the pods' range, where it cannot be found out")
 	fs.StringVar(&o.params.Interface, "interface", "", "the interface by which nodes reach each other")
 	fs.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
@@ -74,6 +77,7 @@ done "kubectl netdoctor history" tells, and "fix --resume [ID]" or "undo [ID]" b
 	fs.DurationVar(&o.rollout, "rollout-timeout", repairTimeout, "how long the rollout may take")
 	fs.DurationVar(&o.settle, "settle", -1, "how long to watch after the rollout before judging (default: what the fix asks for)")
 	_ = cmd.RegisterFlagCompletionFunc("with", completeFixes)
+	_ = cmd.RegisterFlagCompletionFunc("plugin", completePlugins)
 	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"server", "client", "none"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(fixOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -86,7 +90,7 @@ func (o *fixCommand) run(cmd *cobra.Command, args []string) error {
 	if err := o.validate(args); err != nil {
 		return err
 	}
-	if err := o.readManifest(cmd.Context()); err != nil {
+	if err := o.readNamed(cmd.Context()); err != nil {
 		return err
 	}
 	before, err := o.look(cmd.Context(), cmd, all.Checks())
@@ -115,6 +119,12 @@ func (o *fixCommand) validate(args []string) error {
 		return usage("--rollout-timeout %s: must be longer than nothing", o.rollout)
 	case len(args) == 0 && len(o.confirm) > 0:
 		return usage("--confirm needs CHECK")
+	}
+	if err := o.valid(); err != nil {
+		return err
+	}
+	if err := o.validManifest(); err != nil {
+		return err
 	}
 	if len(args) == 0 {
 		return nil

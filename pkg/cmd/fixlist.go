@@ -151,7 +151,10 @@ func (o *fixCommand) given() []string {
 	for _, server := range o.params.Upstreams {
 		words = append(words, "--upstream", checks.ShellWord(server))
 	}
-	for _, flag := range [][2]string{{"--plugin", o.params.Plugin}, {"--manifest", o.manifest}, {"--pod-cidr", o.params.PodCIDR}, {"--interface", o.params.Interface}} {
+	for _, flag := range [][2]string{
+		{"--plugin", o.params.Plugin}, {"--manifest", o.manifest}, {"--manifest-sha256", o.manifestSum},
+		{"--pod-cidr", o.params.PodCIDR}, {"--interface", o.params.Interface},
+	} {
 		if flag[1] != "" {
 			words = append(words, flag[0], checks.ShellWord(flag[1]))
 		}

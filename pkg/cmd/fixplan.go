@@ -2,29 +2,18 @@ package cmd
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
 	"slices"
-	"strings"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
-	embedded "github.com/kubectl-netdoctor/netdoctor"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
 )
 
 // offer is the plan for a finding, or why there is none.
@@ -59,11 +48,19 @@ func (o *fixCommand) planFor(ctx context.Context, look apply.Look, f checks.Find
 }
 
 // plan makes the plan of one fix. An object that the snapshot keeps in part is read whole
-// first.
+// first, and a manifest of the catalogue once a plan wants it.
 func (o *fixCommand) plan(ctx context.Context, s *facts.Snapshot, fix *fixes.Fix, f checks.Finding) (fixes.Plan, error) {
 	var last facts.Ref
 	for {
 		plan, err := fixes.Offer(s, fix, f, o.params)
+		var unread *fixes.NoManifestError
+		if errors.As(err, &unread) && unread.Plugin.Install.Manifest.URL != "" {
+			pinned := unread.Plugin.Install.Manifest
+			if err := o.readManifest(ctx, pinned.URL, pinned); err != nil {
+				return plan, err
+			}
+			continue
+		}
 		var part *fixes.InPartError
 		if !errors.As(err, &part) || o.from != "" || part.Ref == last {
 			return plan, err
@@ -122,110 +119,4 @@ func replaced[T metav1.Object](list []T, by T) []T {
 		}
 	}
 	return out
-}
-
-const (
-	manifestTime = 30 * time.Second
-	manifestSize = 16 << 20
-)
-
-// readManifest reads what --manifest names, or what the catalogue has for --plugin, and
-// checks its sum where the catalogue has one for that address.
-func (o *fixCommand) readManifest(ctx context.Context) error {
-	if o.params.Plugin != "" && plugins.Named(o.params.Plugin) == nil {
-		return usage("--plugin %s: no plugin is called that; kubectl netdoctor plugins lists them", o.params.Plugin)
-	}
-	pinned := pinnedManifest(o.params.Plugin)
-	from := o.manifest
-	if from == "" {
-		from = pinned.Manifest
-	}
-	if from == "" {
-		return nil
-	}
-	data, err := fetch(ctx, from, o.env.In)
-	if err != nil {
-		return fmt.Errorf("reading the manifest: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	if got := hex.EncodeToString(sum[:]); from == pinned.Manifest && pinned.SHA256 != "" && got != pinned.SHA256 {
-		return fmt.Errorf("the manifest at %s is not the one that plugins.yaml knows: its sha256 is %s, not %s; to take it all the same, save it and name the file", from, got, pinned.SHA256)
-	}
-	o.tell("Manifest: %s, sha256 %s", report.Clean(from), hex.EncodeToString(sum[:]))
-	o.params.Manifest = string(data)
-	return nil
-}
-
-// pin is where a plugin's manifest is, and its sum, "" where the catalogue has none.
-type pin struct {
-	Manifest string `json:"manifest"`
-	SHA256   string `json:"sha256"`
-}
-
-// pinnedManifest returns what the catalogue has for a plugin: a manifest of its own, or the
-// address in the command that installs it, if that is of one version for good.
-func pinnedManifest(id string) pin {
-	p := plugins.Named(id)
-	if p == nil {
-		return pin{}
-	}
-	var file struct {
-		Plugins []struct {
-			ID      string `json:"id"`
-			Install pin    `json:"install"`
-		} `json:"plugins"`
-	}
-	if err := yaml.Unmarshal(embedded.Plugins, &file); err != nil {
-		return pin{} // it is not so: package plugins has parsed it
-	}
-	for _, entry := range file.Plugins {
-		if entry.ID == id && entry.Install.Manifest != "" {
-			return entry.Install
-		}
-	}
-	address, found := strings.CutPrefix(p.Install.Command, "kubectl apply -f https://")
-	if !found || strings.ContainsAny(address, " ") || strings.Contains(address, "/latest/") || strings.Contains(address, "/master/") || strings.Contains(address, "/main/") {
-		return pin{}
-	}
-	return pin{Manifest: "https://" + address}
-}
-
-// fetch reads a file, an https address, or standard input for "-".
-func fetch(ctx context.Context, from string, in io.Reader) ([]byte, error) {
-	switch {
-	case from == "-":
-		return limited(in)
-	case strings.HasPrefix(from, "http://"):
-		return nil, usage("%s: only https is trusted with what is installed in a cluster; save it and name the file", from)
-	case !strings.HasPrefix(from, "https://"):
-		f, err := os.Open(from)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return limited(f)
-	}
-	ctx, cancel := context.WithTimeout(ctx, manifestTime)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", from, response.Status)
-	}
-	return limited(response.Body)
-}
-
-func limited(from io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(from, manifestSize+1))
-	if err == nil && len(data) > manifestSize {
-		return nil, fmt.Errorf("it is larger than %d MiB", manifestSize>>20)
-	}
-	return data, err
 }

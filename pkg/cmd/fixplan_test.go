@@ -1,13 +1,10 @@
 package cmd
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -78,28 +75,6 @@ func TestPlanReadsWhole(t *testing.T) {
 	}
 }
 
-func TestFetch(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "net.yaml")
-	if err := os.WriteFile(file, []byte("kind: List"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, from := range []string{file, "-"} {
-		if data, err := fetch(t.Context(), from, strings.NewReader("kind: List")); err != nil || string(data) != "kind: List" {
-			t.Errorf("%s: got %q and error %v", from, data, err)
-		}
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, from := range []string{"http://127.0.0.1:1", "https://127.0.0.1:1", t.TempDir()} {
-		if data, err := fetch(ended, from, nil); err == nil {
-			t.Errorf("%s: got %q", from, data)
-		}
-	}
-	if _, err := fetch(t.Context(), "-", strings.NewReader(strings.Repeat("x", manifestSize+1))); err == nil {
-		t.Error("no error for what is too large")
-	}
-}
-
 func TestParsePick(t *testing.T) {
 	for _, tt := range []struct {
 		line string
@@ -112,15 +87,6 @@ func TestParsePick(t *testing.T) {
 		got, err := parsePick(tt.line, 4)
 		if diff := cmp.Diff(tt.want, got); diff != "" || (err != nil) != tt.bad {
 			t.Errorf("%q: got %v and error %v", tt.line, got, err)
-		}
-	}
-}
-
-// Only an address that always gives the same is taken without being named.
-func TestPinnedManifest(t *testing.T) {
-	for id, want := range map[string]string{"canal": "https://raw.githubusercontent.com/projectcalico/calico/v", "flannel": "", "kube-router": "", "cilium": "", "": "", "fennel": ""} {
-		if got := pinnedManifest(id).Manifest; (want == "") != (got == "") || !strings.HasPrefix(got, want) {
-			t.Errorf("%s: got %q, want %q", id, got, want)
 		}
 	}
 }

@@ -30,8 +30,14 @@ func (o *fixCommand) showLocal(plan fixes.Plan, digest string) error {
 func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 	w := bufio.NewWriter(o.env.Out)
 	fmt.Fprintf(w, "%s (%s)\n", plan.Fix.Title, plan.Fix.ID)
-	for _, line := range report.Wrap(report.Clean(fmt.Sprintf("for: %s %s", plan.Finding.Subject, plan.Finding.Message)), o.env.Width) {
-		fmt.Fprintln(w, line)
+	head := []string{fmt.Sprintf("for: %s %s", plan.Finding.Subject, plan.Finding.Message)}
+	if plan.Origin != "" {
+		head = append(head, "manifest: "+plan.Origin)
+	}
+	for _, text := range head {
+		for _, line := range report.Wrap(report.Clean(text), o.env.Width) {
+			fmt.Fprintln(w, line)
+		}
 	}
 	fmt.Fprintf(w, "risk: %s\n\n", plan.Fix.Risk)
 	for _, p := range previews {

@@ -90,7 +90,14 @@ func (c *cluster) printInstall(ids []string) error {
 				fmt.Fprintln(c.env.Out, "  "+strings.Join(report.Wrap(text, c.env.Width-2), "\n  "))
 			}
 		}
-		for _, line := range []string{p.Install.Page, p.Install.Command} { // to be copied whole
+		lines := []string{p.Install.Page, p.Install.Command} // to be copied whole
+		if m := p.Install.Manifest; m.URL != "" {
+			lines = append(lines, "kubectl netdoctor fix cni-not-installed --plugin "+p.ID+"   # "+m.Version+" from", "  "+m.URL)
+			if m.SHA256 != "" {
+				lines = append(lines, "  sha256 "+m.SHA256)
+			}
+		}
+		for _, line := range lines {
 			if line != "" {
 				fmt.Fprintln(c.env.Out, "  "+line)
 			}

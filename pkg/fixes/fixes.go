@@ -65,6 +65,7 @@ type Params struct {
 	AcceptRisk bool
 	Plugin     string // the network plugin to install, by its id in plugins.yaml
 	Manifest   string // its manifest: objects as YAML, already read
+	Origin     string // where Manifest was read, and its sum
 	PodCIDR    string // the pods' range, where it is not known
 	Interface  string // by which nodes reach each other
 }
@@ -73,6 +74,7 @@ type Params struct {
 type Plan struct {
 	Fix      *Fix
 	Finding  checks.Finding
+	Origin   string // where what is created was read, and its sum
 	Changes  []Change
 	Restarts []*facts.Pod // deleted after the changes, so that they start again at once
 	Rollouts []facts.Ref  // whose rollout is awaited

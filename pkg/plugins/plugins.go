@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -31,9 +32,10 @@ const (
 
 // Plugin is one entry of plugins.yaml, which says what the fields mean.
 type Plugin struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	Kind Kind   `json:"kind"`
+	ID      string   `json:"id"`
+	Aliases []string `json:"aliases"`
+	Name    string   `json:"name"`
+	Kind    Kind     `json:"kind"`
 
 	DaemonSets []string `json:"daemonsets"`
 	Labels     []string `json:"labels"`
@@ -63,9 +65,18 @@ type Status struct {
 
 // Install says how to get a plugin.
 type Install struct {
-	Page    string `json:"page"`
-	Command string `json:"command"`
-	Note    string `json:"note"`
+	Page     string   `json:"page"`
+	Command  string   `json:"command"`
+	Note     string   `json:"note"`
+	Manifest Manifest `json:"manifest"`
+}
+
+// Manifest is the one manifest that a repair installs unless it is given another. Without
+// a URL there is none; without a SHA256 its bytes can be compared with nothing.
+type Manifest struct {
+	URL     string `json:"url"`
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"`
 }
 
 // catalogue parses the embedded file the first time it is asked for. A file that is
@@ -81,10 +92,10 @@ var catalogue = sync.OnceValue(func() []Plugin {
 // All returns the plugins in the order of the file. The caller must not change them.
 func All() []Plugin { return catalogue() }
 
-// Named returns the plugin with that id, or nil.
+// Named returns the plugin with that id or alias, or nil.
 func Named(id string) *Plugin {
 	for i := range All() {
-		if p := &All()[i]; p.ID == id {
+		if p := &All()[i]; p.ID == id || slices.Contains(p.Aliases, id) {
 			return p
 		}
 	}

@@ -17,10 +17,12 @@ func TestCatalogueIsValid(t *testing.T) {
 	dated := regexp.MustCompile(`20\d\d-\d\d`)
 	seen := map[string]bool{}
 	for _, p := range plugins.All() {
-		if !idForm.MatchString(p.ID) || seen[p.ID] {
-			t.Errorf("id %q is malformed or stands twice", p.ID)
+		for _, id := range append([]string{p.ID}, p.Aliases...) {
+			if !idForm.MatchString(id) || seen[id] {
+				t.Errorf("id %q is malformed or stands twice", id)
+			}
+			seen[id] = true
 		}
-		seen[p.ID] = true
 		if p.Name == "" || !slices.Contains(kinds, p.Kind) {
 			t.Errorf("%s: name %q, kind %q", p.ID, p.Name, p.Kind)
 		}
@@ -35,6 +37,30 @@ func TestCatalogueIsValid(t *testing.T) {
 		}
 		if len(p.DaemonSets)+len(p.Labels)+len(p.Images)+len(p.Files) == 0 {
 			t.Errorf("%s: nothing to recognise it by", p.ID)
+		}
+	}
+}
+
+// What is installed must be the same tomorrow: an address of one release, not of a branch.
+func TestManifestsArePinned(t *testing.T) {
+	sum := regexp.MustCompile(`^[0-9a-f]{64}$`)
+	moving := regexp.MustCompile(`/(latest|master|main|HEAD|refs/heads)/`)
+	for _, p := range plugins.All() {
+		m := p.Install.Manifest
+		if m == (plugins.Manifest{}) {
+			continue
+		}
+		if u, err := url.Parse(m.URL); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || moving.MatchString(m.URL) {
+			t.Errorf("%s: manifest %q is not one for good", p.ID, m.URL)
+		}
+		if !regexp.MustCompile(`^v\d+\.\d+\.\d+$`).MatchString(m.Version) || !strings.Contains(m.URL, "/"+m.Version+"/") {
+			t.Errorf("%s: version %q does not stand in %s", p.ID, m.Version, m.URL)
+		}
+		if m.SHA256 != "" && !sum.MatchString(m.SHA256) {
+			t.Errorf("%s: sha256 %q is no sum", p.ID, m.SHA256)
+		}
+		if p.Kind != plugins.Primary {
+			t.Errorf("%s: a manifest of a plugin that is never installed alone", p.ID)
 		}
 	}
 }
@@ -70,6 +96,9 @@ func TestInstallable(t *testing.T) {
 func TestNamed(t *testing.T) {
 	if p := plugins.Named("flannel"); p == nil || p.Name != "Flannel" {
 		t.Errorf("Named(flannel) = %v", p)
+	}
+	if p := plugins.Named("weave-fork"); p == nil || p != plugins.Named("weave") {
+		t.Errorf("Named(weave-fork) = %v, want Weave Net", p)
 	}
 	if p := plugins.Named("no-such"); p != nil {
 		t.Errorf("Named(no-such) = %v, want nil", p)
