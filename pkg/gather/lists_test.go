@@ -115,7 +115,7 @@ func TestUnauthorizedAfterVersion(t *testing.T) {
 		refuse(unauthorized())(w, r)
 	}
 	const why = "unauthorized: the server does not accept these credentials"
-	want := map[string]string{"host": "read only at --depth host"}
+	want := map[string]string{"probe": "read only at --depth probe", "host": "read only at --depth host"}
 	for _, src := range facts.Sources() {
 		if src.Object() {
 			want[src.Name] = why

@@ -120,6 +120,7 @@ func known(t *testing.T, c *cluster, name string) *facts.Snapshot {
 	b.AddConfigz(name+"-worker", &kubeletv1beta1.KubeletConfiguration{ClusterDomain: name + ".example"})
 	b.AddConfigz(name+"-control", &kubeletv1beta1.KubeletConfiguration{ClusterDomain: "cluster.local"})
 	b.Gap(facts.Files, "", "read only at --depth host")
+	b.Gap(facts.Tries, "", "read only at --depth probe")
 	return b.Build()
 }
 
@@ -201,7 +202,8 @@ func TestNothingMoreThanAsked(t *testing.T) {
 	opts.Depth, opts.Sources = facts.API, []*facts.Source{facts.Nodes, facts.PodLogs, facts.Configz}
 	s := see(t, c, opts)
 	want := map[string]string{"logs": "read only at --depth logs", "configz": "read only at --depth logs",
-		"proxy": "read only at --depth logs", "metrics": "read only at --depth logs", "host": "read only at --depth host"}
+		"proxy": "read only at --depth logs", "metrics": "read only at --depth logs", "answers": "read only at --depth logs",
+		"probe": "read only at --depth probe", "host": "read only at --depth host"}
 	for _, src := range facts.Sources() {
 		if src.Object() && src != facts.Nodes {
 			want[src.Name] = "not asked for"
