@@ -17,8 +17,11 @@ func closed(sources []*facts.Source) []*facts.Source {
 	if slices.ContainsFunc(want, namesPods) {
 		want = append(want, facts.SystemPods)
 	}
-	if slices.Contains(want, facts.Configz) {
+	if slices.Contains(want, facts.Configz) || slices.Contains(want, facts.Files) {
 		want = append(want, facts.Nodes)
+	}
+	if slices.Contains(want, facts.Tries) {
+		want = append(want, facts.Nodes, facts.SystemPods, facts.SystemServices, facts.SystemEndpointSlices)
 	}
 	var out []*facts.Source
 	for _, src := range want {
@@ -50,8 +53,13 @@ func beyond(some, more []*facts.Source) []*facts.Source {
 // right says what a user must be allowed for a source to be read, or "" where package
 // gather has no rule for it.
 func right(src *facts.Source) string {
-	if src == facts.Files {
-		return "files of the nodes, which bundles alone hold and no right opens"
+	switch src {
+	case facts.Files:
+		return "a pod on each node ([depths.md](depths.md))"
+	case facts.Tries:
+		return "pods that try traffic ([depths.md](depths.md))"
+	case facts.Answers:
+		return "create `pods/portforward` of the DNS servers"
 	}
 	var out []string
 	for _, rule := range gather.Rules([]*facts.Source{src}) {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 // ServiceRules is the file with what a node's kernel does with the traffic of Services.
@@ -60,3 +62,8 @@ func ParseServiceRules(text string) ([]ServiceRule, error) {
 	}
 	return out, nil
 }
+
+// Changed is the key, below that of facts.Files, of a gap that says that the endpoints of a
+// Service changed while the nodes were looked at, so that their rules cannot be held
+// against them.
+func Changed(svc facts.Ref) string { return "changed/" + svc.Namespace + "/" + svc.Name }

@@ -40,16 +40,27 @@ type home struct {
 	secret string // the copy of the user's pull secret, or ""
 }
 
+// HomeFor returns the namespace that the pods of a depth need, as an administrator makes it
+// beforehand: it stays then.
+func HomeFor(depth facts.Depth) *corev1.Namespace {
+	level := "restricted"
+	if depth >= facts.Host {
+		level = "privileged"
+	}
+	return &corev1.Namespace{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: Namespace, Labels: map[string]string{managedBy: manager, enforceLabel: level}, Annotations: map[string]string{Keep: "true"},
+		},
+	}
+}
+
 // open makes the namespace and what pods need in it.
 func (r *run) open(ctx context.Context) (*home, error) {
 	h := &home{run: r}
-	level := "restricted"
-	if r.opts.Depth >= facts.Host {
-		level = "privileged"
-	}
-	_, err := r.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: Namespace, Labels: map[string]string{managedBy: manager, enforceLabel: level},
-	}}, metav1.CreateOptions{})
+	ns := HomeFor(r.opts.Depth)
+	ns.Annotations = nil
+	_, err := r.client.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) || apierrors.IsForbidden(err) {
 		if h.kept, err = r.keptHome(ctx, err); err != nil {
 			return nil, err

@@ -48,6 +48,7 @@ type Options struct {
 func Run(ctx context.Context, config *rest.Config, s *facts.Snapshot, opts Options) (*facts.Snapshot, error) {
 	config = rest.CopyConfig(config)
 	config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
+	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
@@ -121,6 +122,7 @@ func (r *run) look(ctx context.Context, targets targets) {
 func (r *run) lookAtHosts(ctx context.Context, home *home, nodes []*corev1.Node) {
 	job := hostJob(r.opts.Image, home, nodes)
 	results, why := r.results(ctx, job, nodes)
+	r.markChanged(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, n := range nodes {
