@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.1.0)
 TELL := grep -vE '^ *(=== (RUN|PAUSE|CONT|NAME)|--- PASS|PASS$$)'
 UNITS := ./pkg/... ./cmd/... ./hack/...
 
-.PHONY: build demo unit test cases integration e2e fuzz docs lint verify dist bench bench-scale bench-checks bench-tenth clean help
+.PHONY: build demo unit test cases integration e2e fuzz docs lint verify image dist bench bench-scale bench-checks bench-tenth clean help
 
 build: ## build the plugin into bin/
 	@mkdir -p bin
@@ -90,7 +90,10 @@ verify: ## generated files and go.mod are up to date
 	go vet ./...
 	go run ./hack/docs -check
 
-dist: ## release archives for every platform, with their sums, and the krew manifest
+image: ## the container image of a release for Linux on amd64 and arm64, as archives in dist/, and its SBOM
+	go run ./hack/image -version $(VERSION)
+
+dist: ## the image, release archives for every platform, with their sums, and the krew manifest
 	go run ./hack/dist -version $(VERSION)
 
 bench: build ## measure against a real API server and write docs/BENCHMARKS.md

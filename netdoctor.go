@@ -1,5 +1,5 @@
 // Package netdoctor holds what the rest of the program embeds from the top of the
-// repository.
+// repository, and the name of its image.
 package netdoctor
 
 import _ "embed"
@@ -8,3 +8,6 @@ import _ "embed"
 //
 //go:embed plugins.yaml
 var Plugins []byte
+
+// Image is where the image of each release is published, with the version as its tag.
+const Image = "ghcr.io/kubectl-netdoctor/netdoctor"

@@ -1,9 +1,13 @@
 package main
 
-import "sigs.k8s.io/yaml"
+import (
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-netdoctor/netdoctor/hack/internal/release"
+)
 
 // releases is where the archives of a version are published.
-const releases = "https://github.com/kubectl-netdoctor/netdoctor/releases/download/"
+const releases = release.Source + "/releases/download/"
 
 // The manifest in the form of krew's API (krew.googlecontainertools.github.com/v1alpha2).
 type (
@@ -34,11 +38,12 @@ type (
 	}
 )
 
-func newManifest(version string, sums map[platform]string) krewPlugin {
+// newManifest returns the manifest of a version whose archives have these sums, by name.
+func newManifest(version string, sums map[string]string) krewPlugin {
 	m := krewPlugin{
 		APIVersion: "krew.googlecontainertools.github.com/v1alpha2", Kind: "Plugin", Metadata: krewMetadata{"netdoctor"},
 		Spec: krewSpec{
-			Version: version, Homepage: "https://github.com/kubectl-netdoctor/netdoctor",
+			Version: version, Homepage: release.Source,
 			ShortDescription: "Find and cure faults of a cluster's network",
 			Description: `Finds out why the network of a cluster does not work: looks at the network plugin, CoreDNS,
 kube-proxy, the kubelets, Services and nodes, and names the root cause with its evidence, the
@@ -52,12 +57,12 @@ symptoms folded below it. Repairs it on request: shown first, verified after, un
 	for _, p := range platforms() {
 		m.Spec.Platforms = append(m.Spec.Platforms, krewPlatform{
 			Selector: krewSelector{map[string]string{"os": p.os, "arch": p.arch}},
-			URI:      releases + version + "/" + p.archive(), Sha256: sums[p], Bin: p.binary(),
+			URI:      releases + version + "/" + p.archive(), Sha256: sums[p.archive()], Bin: p.binary(),
 		})
 	}
 	return m
 }
 
-func renderManifest(version string, sums map[platform]string) ([]byte, error) {
+func renderManifest(version string, sums map[string]string) ([]byte, error) {
 	return yaml.Marshal(newManifest(version, sums))
 }

@@ -1,5 +1,5 @@
-// Command dist builds the release: one archive per platform, reproducible to the byte,
-// their sums, and the krew manifest rendered from them.
+// Command dist builds the release: the image and its list of parts, one archive per
+// platform, reproducible to the byte, their sums, and the krew manifest rendered from them.
 package main
 
 import (
@@ -8,11 +8,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/kubectl-netdoctor/netdoctor/hack/internal/release"
 )
 
 // platform is one that kubectl plugins are used on.
@@ -30,9 +30,9 @@ func platforms() []platform {
 
 func (p platform) binary() string {
 	if p.os == "windows" {
-		return "kubectl-netdoctor.exe"
+		return release.Program + ".exe"
 	}
-	return "kubectl-netdoctor"
+	return release.Program
 }
 
 func (p platform) archive() string {
@@ -41,9 +41,6 @@ func (p platform) archive() string {
 	}
 	return fmt.Sprintf("kubectl-netdoctor_%s_%s.tar.gz", p.os, p.arch)
 }
-
-// semver is what krew takes for a version: v and three numbers, perhaps with a suffix.
-var semver = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$`)
 
 func main() {
 	version := flag.String("version", "", "version to build, such as v0.1.0")
@@ -57,10 +54,10 @@ func main() {
 }
 
 func run(version, out, manifest string) error {
-	if !semver.MatchString(version) {
-		return fmt.Errorf("version %q: must be like v0.1.0", version)
+	if err := release.CheckVersion(version); err != nil {
+		return err
 	}
-	stamp, err := commitTime()
+	commit, err := release.Head()
 	if err != nil {
 		return err
 	}
@@ -70,18 +67,21 @@ func run(version, out, manifest string) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	sums := map[platform]string{}
-	var list strings.Builder
+	// The image comes first: the plugin in the archives runs it, by its digest.
+	image, err := release.BuildImage(version, out)
+	if err != nil {
+		return err
+	}
+	fmt.Println(image.Ref)
+	files := image.Files
 	for _, p := range platforms() {
-		sum, err := build(p, version, out, stamp)
-		if err != nil {
+		if err := build(p, version, image.Ref, out, commit.Time); err != nil {
 			return fmt.Errorf("%s/%s: %w", p.os, p.arch, err)
 		}
-		sums[p] = sum
-		fmt.Fprintf(&list, "%s  %s\n", sum, p.archive())
-		fmt.Println(sum, p.archive())
+		files = append(files, p.archive())
 	}
-	if err := os.WriteFile(filepath.Join(out, "sha256sums.txt"), []byte(list.String()), 0o644); err != nil {
+	sums, err := writeSums(out, files)
+	if err != nil {
 		return err
 	}
 	text, err := renderManifest(version, sums)
@@ -91,44 +91,37 @@ func run(version, out, manifest string) error {
 	return os.WriteFile(manifest, text, 0o644)
 }
 
-// commitTime is the time that every file in the archives carries, so that two builds of
-// a commit are equal.
-func commitTime() (time.Time, error) {
-	out, err := exec.Command("git", "log", "-1", "--format=%cI").Output()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("reading the commit's time: %w", err)
-	}
-	return time.Parse(time.RFC3339, strings.TrimSpace(string(out)))
-}
-
-// build compiles a static binary and packs it with the license and the completion
-// script, and returns the archive's sum.
-func build(p platform, version, out string, stamp time.Time) (string, error) {
+// build compiles a binary, and packs it with the license and the completion script.
+func build(p platform, version, image, out string, stamp time.Time) error {
 	dir, err := os.MkdirTemp("", "netdoctor-dist-")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, p.binary())
-	compile := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", binary,
-		"-ldflags", "-s -w -buildid= -X github.com/kubectl-netdoctor/netdoctor/pkg/cmd.released="+version, "./cmd/kubectl-netdoctor")
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOFLAGS=")
-	compile.Stderr = os.Stderr
-	if err := compile.Run(); err != nil {
-		return "", err
+	if err := (release.Binary{OS: p.os, Arch: p.arch, Version: version, Image: image}).Build(binary); err != nil {
+		return err
 	}
 	files := []packed{{p.binary(), binary, 0o755}, {"LICENSE", "LICENSE", 0o644}}
 	if p.os != "windows" {
 		files = append(files, packed{"kubectl_complete-netdoctor", "hack/dist/kubectl_complete-netdoctor", 0o755})
 	}
-	archive := filepath.Join(out, p.archive())
-	if err := pack(archive, files, stamp); err != nil {
-		return "", err
+	return pack(filepath.Join(out, p.archive()), files, stamp)
+}
+
+// writeSums writes sha256sums.txt, and returns the sums by the names of the files.
+func writeSums(out string, files []string) (map[string]string, error) {
+	sums := map[string]string{}
+	var list strings.Builder
+	for _, file := range files {
+		data, err := os.ReadFile(filepath.Join(out, file))
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(data)
+		sums[file] = hex.EncodeToString(sum[:])
+		fmt.Fprintf(&list, "%s  %s\n", sums[file], file)
 	}
-	data, err := os.ReadFile(archive)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), nil
+	fmt.Print(list.String())
+	return sums, os.WriteFile(filepath.Join(out, "sha256sums.txt"), []byte(list.String()), 0o644)
 }

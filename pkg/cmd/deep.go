@@ -23,7 +23,7 @@ type deep struct {
 
 func (d *deep) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&d.nodes, "nodes", nil, "with --depth probe or host: the nodes to look at; without it all, of which ten try traffic")
-	fs.StringVar(&d.image, "image", defaultImage(), "with --depth probe or host: the image of the pods")
+	fs.StringVar(&d.image, "image", podImage(), "with --depth probe or host: the image of the pods")
 	fs.StringVar(&d.pullSecret, "image-pull-secret", "", "with --depth probe or host: NAMESPACE/NAME of the Secret to pull it with, which is copied for as long as the pods live")
 }
 
@@ -61,6 +61,3 @@ func (c *cluster) deepen(ctx context.Context, config *rest.Config, s *facts.Snap
 
 // outsideName is asked for to see whether names outside the cluster resolve.
 const outsideName = "kubernetes.io."
-
-// defaultImage is that of the release.
-func defaultImage() string { return "ghcr.io/kubectl-netdoctor/netdoctor:" + versionText() }

@@ -31,11 +31,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ROOT", root)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"netdoctor": netdoctor},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"netdoctor": runScripted},
 	})
 }
 
-func netdoctor(ts *testscript.TestScript, _ bool, args []string) {
+func runScripted(ts *testscript.TestScript, _ bool, args []string) {
 	env := Env{
 		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: ts.Stdout(), ErrOut: ts.Stderr()},
 		Now:       func() time.Time { return time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC) },

@@ -90,6 +90,7 @@ func TestCluster(t *testing.T) {
 		{"commands", commandsReachTheLab},
 		{"exec", execRunsOnNode},
 		{"pods", podsReachEverything},
+		{"images", imagesAreLoaded},
 		{"services", servicesRestart},
 		{"sysctls", kernelIsNotTheNodes},
 		{"dead node", deadNodeIsNoticed},

@@ -184,6 +184,28 @@ func (c command) run(ctx context.Context, args []string) error {
 	return c.attach(running.Command(ctx, args[0], args[1:]...))
 }
 
+// image has one thing to do with images so far.
+func (c command) image(ctx context.Context, args []string) error {
+	if len(args) == 0 || args[0] != "load" {
+		fmt.Fprintln(c.stderr, "lab image: load is expected")
+		return errUsage
+	}
+	flags := c.flags("image load")
+	opts := c.options(flags)
+	if err := parse(flags, args[1:]); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		fmt.Fprintln(c.stderr, "lab image load: an archive is expected")
+		return errUsage
+	}
+	running, err := cluster.Open(*opts)
+	if err != nil {
+		return err
+	}
+	return running.LoadImage(ctx, flags.Arg(0))
+}
+
 func (c command) breakFault(ctx context.Context, args []string) error {
 	return c.onFault("break", args, func(f *faults.Fault, l faults.Lab) error {
 		if f.Impossible != "" {

@@ -37,6 +37,7 @@ A cluster with nodes, which stays until it is told to go:
   lab exec NODE -- COMMAND...  run a command on a node (node1 ...) or beside the control plane (cp)
   lab kubectl ARG...           run kubectl as administrator
   lab run -- COMMAND...        run a program of this machine where the cluster can be reached
+  lab image load FILE          give the images of an archive to every node
   lab break FAULT              break it; without a name: list the faults
   lab mend FAULT               undo that by hand
   lab down                     end it and remove all of it
@@ -89,6 +90,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		"exec":    c.exec,
 		"kubectl": c.kubectl,
 		"run":     c.run,
+		"image":   c.image,
 		"break":   c.breakFault,
 		"mend":    c.mendFault,
 		"down":    c.down,

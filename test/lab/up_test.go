@@ -133,6 +133,8 @@ func TestCommandLineMistakes(t *testing.T) {
 		{"both kinds", []string{"up", "--state", full, "--nodes=2"}, exitUsage, "--nodes and --state exclude each other"},
 		{"wrong kind", []string{"up", "--no-controllers"}, exitUsage, "--no-controllers needs --state"},
 		{"empty state", []string{"up", "--state="}, exitUsage, "--state is empty"},
+		{"unknown image command", []string{"image", "eat"}, exitUsage, "load is expected"},
+		{"no archive", []string{"image", "load"}, exitUsage, "an archive is expected"},
 		{"unknown fault", []string{"break", "a-leg"}, exitUsage, `no fault "a-leg"`},
 		{"no lab", []string{"exec", "--name=none", "node1", "true"}, exitFailed, `no lab is running by the name "none"`},
 		{"used state", []string{"up", "--bin", "/", "--state", full}, exitFailed, "is not empty"},

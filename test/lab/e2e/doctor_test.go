@@ -21,12 +21,14 @@ type doctor struct {
 	bin string
 }
 
-// buildDoctor builds the plugin from the module around the lab.
+// buildDoctor builds the plugin from the module around the lab, static as it is released, so
+// that it can be made an image of.
 func buildDoctor(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "kubectl-netdoctor")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/kubectl-netdoctor")
 	cmd.Dir = filepath.Join("..", "..", "..")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the doctor: %v\n%s", err, out)
 	}
