@@ -35,6 +35,21 @@ func buildDoctor(t *testing.T) string {
 	return bin
 }
 
+// doctorImage is what the pods of a deeper look run.
+const doctorImage = "docker.io/library/netdoctor:lab"
+
+// buildImage packs the doctor as an image that labs can load.
+func buildImage(t *testing.T, bin string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "netdoctor.tar")
+	cmd := exec.CommandContext(t.Context(), "go", "run", "./hack/image", "-binary", bin, "-ref", doctorImage, "-out", file)
+	cmd.Dir = filepath.Join("..", "..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("packing the doctor: %v\n%s", err, out)
+	}
+	return file
+}
+
 // reply is how a run of the doctor ended.
 type reply struct {
 	stdout, stderr string
@@ -71,8 +86,8 @@ type opinion struct {
 }
 
 // check asks the doctor what is wrong.
-func (d doctor) check(ctx context.Context) (opinion, error) {
-	r, err := d.run(ctx, "check", "-o", "json")
+func (d doctor) check(ctx context.Context, args ...string) (opinion, error) {
+	r, err := d.run(ctx, append([]string{"check", "-o", "json"}, args...)...)
 	if err != nil {
 		return opinion{}, err
 	}

@@ -57,6 +57,7 @@ type testLab interface {
 // run is what the labs of one run of the suite share.
 type run struct {
 	bin       string // the doctor
+	image     string // the archive of its image
 	artifacts string
 	chosen    []*faults.Fault
 	todo      chan *faults.Fault
@@ -97,6 +98,7 @@ func TestFaults(t *testing.T) {
 func newRun(t *testing.T) *run {
 	t.Helper()
 	r := &run{bin: buildDoctor(t), artifacts: os.Getenv(envArtifacts), chosen: chosenFaults(t)}
+	r.image = buildImage(t, r.bin)
 	if r.artifacts == "" {
 		dir, err := os.MkdirTemp("", "netdoctor-e2e-")
 		if err != nil {
@@ -126,6 +128,7 @@ func (r *run) work(t *testing.T, i int) {
 	}
 	if i == 0 {
 		s.captureState(t, "healthy")
+		t.Run("healthy", s.deepHealthy)
 	}
 	fit := true
 	for fit {
@@ -167,7 +170,7 @@ func (r *run) newSuite(t *testing.T, i int) (*suite, error) {
 		s.lab, err = userCluster(t)
 	} else {
 		s.shell, s.upstream = true, faults.Upstream
-		s.lab, err = startLab(t, i)
+		s.lab, err = startLab(t, i, r.image)
 	}
 	s.doctor = doctor{s.lab, r.bin}
 	return s, err
@@ -256,7 +259,7 @@ func (s *suite) omitted(f *faults.Fault) string {
 // fault makes one fault, looks, repairs and mends. It returns whether the
 // cluster is healthy again.
 func (s *suite) fault(t *testing.T, f *faults.Fault) (fit bool) {
-	r := Result{Fault: f.ID, Title: f.Title, Want: f.Root, Depth: f.Depth, Says: []Saying{}}
+	r := Result{Fault: f.ID, Title: f.Title, Want: f.Root, Depth: f.Depth, Deep: f.Deep, Says: []Saying{}}
 	defer func() { s.record(r) }()
 	if r.Skipped = s.omitted(f); r.Skipped != "" {
 		t.Skip("left out: " + r.Skipped)
@@ -298,6 +301,9 @@ func (s *suite) examine(t *testing.T, f *faults.Fault, r *Result) error {
 	}
 	r.Named = f.Root != ""
 	s.captureState(t, f.ID)
+	if err := s.lookDeeper(ctx, f, r); err != nil {
+		return err
+	}
 	if f.Fix == nil {
 		return nil
 	}

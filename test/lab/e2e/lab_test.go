@@ -24,7 +24,7 @@ func needCluster(t *testing.T) {
 
 // startLab starts a lab of the suite's own, with two nodes, and ends it with
 // the test.
-func startLab(t *testing.T, i int) (testLab, error) {
+func startLab(t *testing.T, i int, image string) (testLab, error) {
 	c, err := cluster.Up(t.Context(), cluster.Options{Name: labName(i), Nodes: 2, Progress: os.Stderr})
 	if err != nil {
 		return nil, fmt.Errorf("starting the lab: %w", err)
@@ -36,7 +36,7 @@ func startLab(t *testing.T, i int) (testLab, error) {
 			}
 		})
 	}
-	return c, nil
+	return c, c.LoadImage(t.Context(), image)
 }
 
 // labName keeps the suite's labs apart from each other, and from one that

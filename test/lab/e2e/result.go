@@ -23,7 +23,9 @@ type Result struct {
 	Title   string   `json:"title"`
 	Skipped string   `json:"skipped,omitempty"` // why it was not made
 	Want    string   `json:"want,omitempty"`    // the check that has to name it; none where no check can yet
-	Depth   string   `json:"depth,omitempty"`   // at which a check will be able to name it, where none can yet
+	Depth   string   `json:"depth,omitempty"`   // at which pods see more of it
+	Deep    string   `json:"deep,omitempty"`    // the check that has to name it at that depth
+	Deeper  []Saying `json:"deeper,omitempty"`  // what the doctor says there
 	Named   bool     `json:"named"`
 	Seconds float64  `json:"seconds"` // from the moment it was made until the doctor said what it was going to say
 	Says    []Saying `json:"says"`
@@ -48,7 +50,7 @@ func (r Result) named() string {
 		return "left out"
 	case r.Failure != "" && !r.Named:
 		return "FAILED"
-	case r.Want == "" && r.Depth != "":
+	case r.Deep != "" && len(r.Deeper) > 0:
 		return "at depth " + r.Depth
 	case r.Want == "":
 		return "not yet"
@@ -58,10 +60,18 @@ func (r Result) named() string {
 	return "no"
 }
 
+// deepest is what the doctor said at the deepest look.
+func (r Result) deepest() []Saying {
+	if len(r.Deeper) > 0 {
+		return r.Deeper
+	}
+	return r.Says
+}
+
 // said lists the checks that found something.
 func (r Result) said() string {
 	var ids []string
-	for _, s := range r.Says {
+	for _, s := range r.deepest() {
 		ids = append(ids, s.Check)
 	}
 	if len(ids) == 0 {
@@ -127,7 +137,7 @@ with nothing found.
 	fmt.Fprintf(&b, "Kubernetes %s, %d nodes, %d faults, %.0f minutes.\n", r.Server, r.Nodes, len(r.Faults), r.Seconds/60)
 	b.WriteString(`
 **Named** is *yes* where the check that is meant for the fault was the only root cause in the report, *not yet* where no
-check can name it today, and *at depth* where only that depth, which is not there yet, would show it; what the doctor says then stands beside it. **Seconds** are from the moment the fault was made:
+check can name it today, and *at depth* where pods of that depth named it, or named it more closely; what the doctor says stands beside it. **Seconds** are from the moment the fault was made:
 many checks wait for a minute before they call something a fault, since all of it is normal while a cluster starts.
 **Cured** and **undone** are told where a fix exists: cured means that pods on every node resolve names inside and outside
 and reach a Service again; undone, that the objects are what they were and the fault is back.
@@ -150,7 +160,7 @@ func (r Result) checks() string {
 	if r.Skipped != "" {
 		return cell(r.Skipped)
 	}
-	if len(r.Says) == 0 {
+	if len(r.deepest()) == 0 {
 		return "nothing"
 	}
 	return "`" + strings.ReplaceAll(r.said(), ", ", "`, `") + "`"
@@ -162,7 +172,7 @@ func (r Result) words() string {
 		return "left out: " + r.Skipped + "."
 	}
 	var out []string
-	for _, s := range r.Says {
+	for _, s := range r.deepest() {
 		out = append(out, fmt.Sprintf("%s %s (%s)", s.Subject, s.Message, s.Severity))
 	}
 	if len(out) == 0 {

@@ -11,7 +11,7 @@ func conflistInvalid() *Fault {
 		Shown: func(ctx context.Context, lab Lab) error { return nodeNotReady(ctx, lab, last(lab)) },
 		Mend:  func(ctx context.Context, lab Lab) error { return restartFlannel(ctx, lab, last(lab)) },
 		Again: cutConflist,
-		Root:  "node-network-not-ready", Fix: []string{"node-network-not-ready"},
+		Root:  "node-network-not-ready", Depth: "host", Deep: "cni-conf-invalid", Fix: []string{"node-network-not-ready"},
 	}
 }
 

@@ -60,7 +60,8 @@ type Fault struct {
 	Again func(context.Context, Lab) error
 
 	Root    string   // the check that must be the one root; "" where no check can name the fault yet
-	Depth   string   // where Root is "": the depth that would show the fault, "probe" or "host"
+	Depth   string   // "probe" or "host", where pods see more of the fault than the API does
+	Deep    string   // the check that must be the one root at that depth; "" where none can name it yet
 	Instead []string // the roots that are found where Root is ""; none where nothing is seen
 	Fix     []string // arguments of "kubectl netdoctor fix" that cure it; nil where there is no fix
 }
@@ -73,7 +74,7 @@ func All() []*Fault {
 		corednsOOM(), corednsScaledToZero(), corednsNoBind(), corefileKeyMissing(), dnsSelector(), dnsPorts(),
 		dnsServiceDeleted(), kubeletClusterDNS(), kubeletResolvConf(), proxyMissing(), proxyConfigYAML(), proxyKubeconfig(), proxyKubeconfigRefused(),
 		proxyIPVS(), proxyHostname(), proxyClusterCIDR(), vxlanBlocked(), ipForwardOff(), forwardDrop(),
-		flannelPublicIP(), serviceSelector(), serviceTargetPort(), podsNeverReady(), trafficPolicyLocal(), kubernetesEndpoints(),
+		mtuTooLarge(), proxyRuleLost(), kubeletFlags(), flannelPublicIP(), serviceSelector(), serviceTargetPort(), podsNeverReady(), trafficPolicyLocal(), kubernetesEndpoints(),
 	}
 }
 

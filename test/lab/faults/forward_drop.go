@@ -9,7 +9,7 @@ import "context"
 func forwardDrop() *Fault {
 	return &Fault{
 		ID: "forward-drop", Title: "one node's policy for forwarded packets is DROP", Shell: true,
-		Depth:   "host",
+		Depth: "host", Deep: "node-forward-drop",
 		Prepare: preparePair,
 		Break: func(ctx context.Context, lab Lab) error {
 			if err := preparePair(ctx, lab); err != nil {

@@ -13,7 +13,7 @@ func ipForwardOff() *Fault {
 	}
 	return &Fault{
 		ID: "ip-forward-off", Title: "one node does not forward packets", Shell: true,
-		Depth:   "host",
+		Depth: "host", Deep: "node-ip-forward",
 		Prepare: preparePair,
 		Break:   func(ctx context.Context, lab Lab) error { return all(ctx, lab, preparePair, set("0")) },
 		Shown:   pairApart,

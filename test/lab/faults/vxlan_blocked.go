@@ -7,7 +7,7 @@ import "context"
 func vxlanBlocked() *Fault {
 	return &Fault{
 		ID: "vxlan-blocked", Title: "VXLAN's port is blocked between the nodes", Shell: true,
-		Depth:   "probe",
+		Depth: "probe", Deep: "overlay-port-blocked",
 		Prepare: preparePair,
 		Break: func(ctx context.Context, lab Lab) error {
 			if err := preparePair(ctx, lab); err != nil {
