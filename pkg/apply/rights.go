@@ -22,8 +22,9 @@ type Right struct {
 	Verb, Group, Resource, Subresource string
 	Namespace, Name                    string
 
-	// Optional says that a repair goes on without it, in another way.
-	Optional bool
+	// Optional says that a repair goes on without it, in another way; Journal, that it is
+	// for the entry in the cluster's journal.
+	Optional, Journal bool
 }
 
 // Rights returns what a plan must be allowed, besides looking at the cluster: its writes
@@ -59,7 +60,7 @@ func Rights(plan fixes.Plan, mapper meta.RESTMapper, ask []*facts.Pod) ([]Right,
 		out = append(out, Right{Verb: "create", Resource: "pods", Subresource: "portforward", Namespace: p.Namespace, Optional: true})
 	}
 	for _, verb := range []string{"create", "update", "list"} {
-		out = append(out, Right{Verb: verb, Resource: "configmaps", Namespace: journalNamespace, Optional: true})
+		out = append(out, Right{Verb: verb, Resource: "configmaps", Namespace: journalNamespace, Optional: true, Journal: true})
 	}
 	return out, nil
 }

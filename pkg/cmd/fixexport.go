@@ -162,14 +162,20 @@ func (o *fixCommand) exportRights(look apply.Look, plans []fixes.Plan) error {
 		}
 		mapper = e.Mapper
 	}
-	var rights []apply.Right
+	var rights, journal []apply.Right
 	name := "netdoctor-fix"
 	for _, plan := range plans {
 		more, err := apply.Rights(plan, mapper, outside(look, plan))
 		if err != nil {
 			return err
 		}
-		rights = append(rights, more...)
+		for _, r := range more {
+			if r.Journal {
+				journal = append(journal, r)
+			} else {
+				rights = append(rights, r)
+			}
+		}
 		if id := "-" + plan.Finding.Check.ID; !strings.HasSuffix(name, id) {
 			name += id
 		}
@@ -181,8 +187,12 @@ func (o *fixCommand) exportRights(look apply.Look, plans []fixes.Plan) error {
 	looking := slices.DeleteFunc(sourcesFor(all.Checks(), false), func(s *facts.Source) bool { return s.Depth > depth })
 	rules := apply.RulesIn(rights)
 	rules[""] = append(gather.Rules(looking), rules[""]...)
-	fmt.Fprintln(o.env.Out, "# Without the rule for configmaps of kube-system that names none, the journal is kept in a file of yours.")
-	return o.printRules(name, rules)
+	if err := o.printRules(name, rules); err != nil {
+		return err
+	}
+	fmt.Fprint(o.env.Out, "# Only for a journal in the cluster, which others see, too: it allows a change of every ConfigMap of kube-system, since\n"+
+		"# RBAC cannot name what is yet to be made. Leave it out, and the journal is a file of yours.\n")
+	return o.printRules(name+"-journal", apply.RulesIn(journal))
 }
 
 // printRules prints a ClusterRole for what is in no namespace and a Role for each namespace.
