@@ -18,8 +18,8 @@ var BrNetfilter = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://github.com/flannel-io/flannel#deploying-flannel-manually",
 	Needs:    []*facts.Source{facts.Pods, facts.PodLogs},
-	MayUse:   []*facts.Source{facts.Nodes},
-	Parts:    bridgeLogs,
+	MayUse:   []*facts.Source{facts.Nodes, facts.Files},
+	Parts:    bridgeParts,
 	Explains: []*checks.Check{AgentUnhealthy},
 	ByHand: []string{"kubectl -n kube-flannel logs daemonset/kube-flannel-ds --previous",
 		"lsmod | grep br_netfilter # on the node", "sysctl net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables # on the node"},
@@ -28,7 +28,9 @@ var BrNetfilter = &checks.Check{
 net.bridge.bridge-nf-call-iptables at 1, do packets from one pod to another on the same node pass the packet filter, where the address
 of a Service is replaced. Without it a pod that asks a Service hangs whenever a pod on its own node is chosen, and policies do not hold.
 
-Flannel since 0.26 exits at its start where the module is missing, and its node's new pods get no network. kube-router goes on, and only logs it.
+Flannel since 0.26 exits at its start where the module is missing, and its node's new pods get no network. kube-router goes on, and only logs it. With
+--depth host the settings of each node are looked at on which a bridge has an address of the pods' range. Plugins that
+route to each pod by itself, as Calico, Cilium and Amazon's do, need none of it.
 
 **How it comes about**: nobody loaded the module: kubeadm has not looked for it since 1.30, and Docker loaded it by the way; it was loaded by
 hand and did not come back after a start of the machine; the package with the kernel's further modules is not installed. In rootless
@@ -39,7 +41,10 @@ clusters the module may be loaded, and the container may not see it.
 EnableNFTables is true in net-conf.json.`,
 }
 
-const flapping = 5 * time.Minute
+const (
+	flapping    = 5 * time.Minute
+	notFiltered = "does not filter what crosses the bridge of its pods: Services do not work between pods of this node, and policies do not hold"
+)
 
 var (
 	// flannelLacks is how Flannel says that the module is missing, before it exits (main.go).
@@ -55,6 +60,8 @@ func bridged(p *facts.Pod) (a *plugins.Plugin, is bool) {
 	return a, a != nil && slices.Contains([]string{"flannel", "canal", "kube-router"}, a.ID)
 }
 
+func bridgeParts(s *facts.Snapshot) []checks.Part { return append(bridgeLogs(s), bridgeFiles(s)...) }
+
 func bridgeLogs(s *facts.Snapshot) []checks.Part {
 	var pods []*facts.Pod
 	for _, p := range s.Pods {
@@ -69,6 +76,25 @@ func bridgeLogs(s *facts.Snapshot) []checks.Part {
 }
 
 func findBrNetfilter(s *facts.Snapshot) []checks.Finding {
+	out := bridgesLogged(s)
+	for _, n := range s.LinuxNodes() {
+		f, found := unfiltered(s, n)
+		if !found || silent(n) {
+			continue
+		}
+		told := slices.IndexFunc(out, func(said checks.Finding) bool { return said.Subject == f.Subject })
+		if told < 0 {
+			out = append(out, f)
+			continue
+		}
+		out[told].Severity = checks.Error
+		out[told].Evidence = append(out[told].Evidence, f.Evidence...)
+	}
+	return out
+}
+
+// bridgesLogged returns what agents say of it.
+func bridgesLogged(s *facts.Snapshot) []checks.Finding {
 	var out []checks.Finding
 	for _, p := range plugins.Agents(s) {
 		a, is := bridged(p)
@@ -85,7 +111,7 @@ func findBrNetfilter(s *facts.Snapshot) []checks.Finding {
 		case a.ID == "kube-router":
 			re, most = routerLacks, 0
 			f.Severity = checks.Warning
-			f.Message = "does not filter what crosses the bridge of its pods: Services do not work between pods of this node, and policies do not hold"
+			f.Message = notFiltered
 			f.Remedy = "On the node: modprobe br_netfilter, and name it in a file of /etc/modules-load.d so that it lasts; then delete kube-router's pod."
 		case p.Ready && !p.Unsettled(s.Taken, flapping):
 			continue // what it said has passed

@@ -19,7 +19,7 @@ const grace = time.Minute
 func Checks() []*checks.Check {
 	return []*checks.Check{ConfigInvalid, Kubeconfig, Hostname, RBAC, IPVSUnusable, NFTKernel, ClusterCIDR, ReplacementConflict, Bind,
 		NodePort, LocalhostNodePort, IPVSExclude, ConfigStale, ModeMismatch, IPVSDeprecated, ModeUnset, VersionSkew, Tolerations, Missing,
-		Ports, PodUnhealthy, SyncErrors, NotSynced, RulesMissing, RulesStale}
+		Ports, PodUnhealthy, SyncErrors, NotSynced, RulesMissing, RulesStale, SourceIPConntrack}
 }
 
 // silent tells whether nothing was heard from a node's kubelet, so that what the API

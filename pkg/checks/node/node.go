@@ -7,5 +7,5 @@ import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 // Checks lists the package's checks.
 func Checks() []*checks.Check {
 	return []*checks.Check{PodCIDROverlap, CIDROverlap, PodIPDuplicate, FlannelPublicIP, ConntrackPressure,
-		NetworkUnavailable, Address, NetworkNotReady}
+		NetworkUnavailable, Address, IPForward, ForwardDrop, BackendMixed, MTUMismatch, NMUnmanaged, NetworkNotReady}
 }

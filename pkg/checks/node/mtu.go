@@ -1,0 +1,255 @@
+package node
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
+)
+
+// MTUMismatch finds nodes that send or get larger packets of pods than their interfaces take.
+var MTUMismatch = &checks.Check{
+	ID:       "mtu-mismatch",
+	Title:    "The packets of pods fit through the interfaces of the nodes",
+	Severity: checks.Error,
+	URL:      "https://docs.tigera.io/calico/latest/networking/configuring/mtu",
+	Needs:    []*facts.Source{facts.Files, facts.Nodes},
+	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets},
+	Parts:    mtuParts,
+	ByHand: []string{"ip -details link | grep -E 'mtu|vxlan|ipip|wireguard|geneve' # on each node", "ip route # on each node: by which interface to the other nodes' pods",
+		"ping -M do -s 1422 ADDRESS # from a pod to one of another node: what fits into 1450 bytes"},
+	Run: findMTU,
+	Doc: `An interface takes packets up to its MTU. What pods send to other nodes gets another header around it in an overlay: 50 bytes for
+VXLAN and Geneve (70 over IPv6), 20 for IP-in-IP, 60 for WireGuard (80 over IPv6). So the overlay's interface must be that much
+smaller than the network interface below it. If it is not, small requests work and large ones hang: TLS handshakes, image pulls,
+large answers of DNS.
+
+**An overlay that is too large** is an error: the node's network interface does not take the packets which other nodes send it at
+that size. What the node itself sends is broken up, which many clouds' networks then drop.
+**Overlays of different sizes** are a warning: TCP agrees on the smaller size, UDP and what passes a proxy does not.
+**Pods that send larger packets than leave the node** are information: the node tells them by ICMP to send smaller ones, which costs
+each connection a moment and fails where ICMP is filtered.
+
+Overlays of Cilium, Antrea and OVN-Kubernetes get their headers packet by packet and are left out: their routes hold the sizes.
+
+**How it comes about**: the MTU of the network interface was changed, or was another one when the plugin's agent started, which
+measures it only then; one node hangs on a network with jumbo frames, or behind a VPN; the MTU was fixed in the plugin's
+configuration for all nodes.
+
+**Cure**: give the network interfaces of all nodes the same MTU, or the plugin one that fits the smallest (Flannel: MTU of the
+Backend in net-conf.json; Calico: mtu of the Installation, or veth_mtu in ConfigMap calico-config), restart its agents, and
+re-create the pods, which keep the MTU that they started with.`,
+}
+
+// mtus is how large packets can be on a node's way to other nodes' pods.
+type mtus struct {
+	node string
+	out  host.Link // the interface by which they leave: of several the smallest
+	base host.Link // what a tunnel sends by; without a name where out is none, or it is not known
+	over int       // what the tunnel adds
+	pods host.Link // the pods' interface with the largest MTU
+}
+
+func mtuParts(s *facts.Snapshot) []checks.Part {
+	var out []checks.Part
+	w := waysOf(s)
+	for _, n := range w.nodes {
+		if len(w.pods[n.Name]) > 0 {
+			out = append(out, checks.Files(s, n.Name, host.AddrFile, host.RouteFile)...)
+			out = append(out, garbled(host.Of(s, n.Name))...)
+		}
+	}
+	return out
+}
+
+func findMTU(s *facts.Snapshot) []checks.Finding {
+	var out []checks.Finding
+	var fit []mtus
+	w := waysOf(s)
+	for _, n := range w.nodes {
+		v := host.Of(s, n.Name)
+		links, _ := v.Links()
+		routes, _ := v.Routes()
+		for i, way := range w.from(n.Name) {
+			m := mtus{node: n.Name}
+			switch known := m.measure(way, w.pods, links, routes); {
+			case !known:
+			case m.base.Name != "" && m.out.MTU > m.base.MTU-m.over:
+				out = append(out, m.tooLarge())
+			case i == 0: // pods have one size for both families
+				fit = append(fit, m)
+				if m.pods.MTU > m.out.MTU {
+					out = append(out, m.podsLarger())
+				}
+			}
+		}
+	}
+	return append(out, different(fit)...)
+}
+
+// measure finds out how packets of one family leave for pods of other nodes, and tells
+// whether it could.
+func (m *mtus) measure(w way, pods map[string][]netip.Prefix, links []host.Link, routes []host.Route) bool {
+	if w.own == w.other {
+		return false
+	}
+	names := tunnelsTo(m.node, w, pods, links, routes)
+	if len(names) == 0 {
+		names = host.DevsTo(routes, w.other)
+	}
+	for _, name := range names {
+		l := host.LinkNamed(links, name)
+		if l == nil || l.MTU <= 0 || l.External || !l.Up {
+			return false
+		}
+		if m.out.Name == "" || l.MTU < m.out.MTU {
+			m.out = *l
+			m.base, m.over = below(*l, links, routes)
+		}
+	}
+	for _, l := range podLinks(links, host.DevsTo(routes, w.own)) {
+		if l.MTU > m.pods.MTU {
+			m.pods = l
+		}
+	}
+	return m.out.Name != ""
+}
+
+// tunnelsTo returns the tunnels by which packets go to pods of any other node: a plugin may
+// send to nodes of the same network without one.
+func tunnelsTo(node string, w way, pods map[string][]netip.Prefix, links []host.Link, routes []host.Route) []string {
+	var out []string
+	for _, r := range routes {
+		for _, name := range r.Devs {
+			l := host.LinkNamed(links, name)
+			if r.To.Bits() == 0 || l == nil || overhead(l.Kind) == 0 || r.To.Overlaps(w.own) || slices.Contains(out, name) {
+				continue
+			}
+			for other, ranges := range pods {
+				if other != node && slices.ContainsFunc(ranges, r.To.Overlaps) {
+					out = append(out, name)
+					break
+				}
+			}
+		}
+	}
+	return out
+}
+
+// podLinks returns the interfaces of some names, and what are ports of them: those by which
+// pods hang on the node.
+func podLinks(links []host.Link, names []string) []host.Link {
+	var out []host.Link
+	for _, l := range links {
+		if l.Kind == "veth" && (slices.Contains(names, l.Name) || slices.Contains(names, l.Master)) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// below returns the interface that a tunnel sends by, and how many bytes it adds: over IPv4
+// where it does not tell over what.
+func below(tunnel host.Link, links []host.Link, routes []host.Route) (host.Link, int) {
+	over := overhead(tunnel.Kind)
+	if over == 0 {
+		return host.Link{}, 0
+	}
+	if tunnel.Local.Is6() {
+		over += 20
+	}
+	names := []string{tunnel.Under}
+	for _, l := range links {
+		if tunnel.Local.IsValid() && slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Addr() == tunnel.Local }) {
+			names = append(names, l.Name)
+		}
+	}
+	names = append(names, host.DevsTo(routes, netip.PrefixFrom(netip.IPv4Unspecified(), 32))...)
+	for _, name := range names {
+		if l := host.LinkNamed(links, name); l != nil && l.Name != tunnel.Name && l.MTU > 0 {
+			return *l, over
+		}
+	}
+	return host.Link{}, 0
+}
+
+// overhead returns how many bytes a kind of tunnel adds over IPv4, or 0 for what is none.
+func overhead(kind string) int {
+	return map[string]int{"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "wireguard": 60}[kind]
+}
+
+func (m mtus) tooLarge() checks.Finding {
+	return checks.Finding{
+		Subject:  facts.NodeRef(m.node),
+		Message:  fmt.Sprintf("loses large packets of pods: its overlay (%s) is too large for its network interface", m.out.Name),
+		Evidence: []checks.Evidence{m.quote(m.out), m.quote(m.base), checks.Quote(m.out.Kind, fmt.Sprintf("adds %d bytes to each packet: %d are left", m.over, m.base.MTU-m.over))},
+		Remedy: fmt.Sprintf("Give %s of this node an MTU of %d or more, or the network plugin one of %d or less on all nodes; then restart its agent on this node and re-create the pods.",
+			m.base.Name, m.out.MTU+m.over, m.base.MTU-m.over),
+	}
+}
+
+func (m mtus) podsLarger() checks.Finding {
+	return checks.Finding{
+		Subject:  facts.NodeRef(m.node),
+		Severity: checks.Info,
+		Message:  "lets its pods send larger packets than it can pass on: they depend on being told so by ICMP",
+		Evidence: []checks.Evidence{m.quote(m.pods), m.quote(m.out)},
+		Remedy:   "Set the MTU in the network plugin's configuration to what leaves the node, restart its agent and re-create the pods.",
+	}
+}
+
+func (m mtus) quote(l host.Link) checks.Evidence {
+	return checks.Quote("Node "+m.node+", ip link", strings.TrimSpace(fmt.Sprintf("%s mtu %d %s", l.Name, l.MTU, l.Kind)))
+}
+
+// size is how large the packets are that pods send, 0 where that is not known.
+func (m mtus) size() int {
+	switch {
+	case m.pods.Name != "":
+		return min(m.pods.MTU, m.out.MTU)
+	case m.base.Name != "":
+		return m.out.MTU
+	}
+	return 0
+}
+
+// different finds nodes whose pods send packets of another size than those of most: of two
+// sizes that are as frequent, the smaller.
+func different(all []mtus) []checks.Finding {
+	count := map[int]int{}
+	all = slices.DeleteFunc(all, func(m mtus) bool { return m.size() == 0 })
+	for _, m := range all {
+		count[m.size()]++
+	}
+	if len(count) < 2 {
+		return nil
+	}
+	usual := slices.MaxFunc(all, func(a, b mtus) int {
+		return cmp.Or(cmp.Compare(count[a.size()], count[b.size()]), cmp.Compare(a.size(), b.size()))
+	})
+	var out []checks.Finding
+	for _, m := range all {
+		if m.size() == usual.size() {
+			continue
+		}
+		f := checks.Finding{
+			Subject:  facts.NodeRef(m.node),
+			Severity: checks.Warning,
+			Message:  "passes on packets of pods at another size than most nodes do",
+			Evidence: []checks.Evidence{m.quote(m.out), usual.quote(usual.out)},
+			Remedy:   "Give the network interfaces of all nodes the same MTU, or the network plugin one that fits the smallest; then restart its agents and re-create the pods.",
+		}
+		for _, l := range []host.Link{m.base, m.pods} {
+			if l.Name != "" {
+				f.Evidence = append(f.Evidence, m.quote(l))
+			}
+		}
+		out = append(out, f)
+	}
+	return out
+}
