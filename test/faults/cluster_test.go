@@ -50,6 +50,7 @@ type cluster struct {
 	dir     string      // of the journal's files
 	bare    plane.State // as it is without any state
 	keys    plane.Keys  // as they were last
+	turns   turns
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -58,6 +59,7 @@ func newCluster(t *testing.T) *cluster {
 	plane.Everywhere(t)
 	p.ForbidServer(t, facts.APIServices) // it registers the groups of new definitions
 	c := &cluster{Plane: p, store: plane.NewStore(t, p), proxy: NewProxy(t, p.Config), nodes: &plane.StandIn{}, dir: filepath.Join(t.TempDir(), "state")}
+	c.turns = turns{taken: map[string]int{}, tried: map[string]map[string]bool{}}
 	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(p.Client.Discovery()))
 	c.applier = c.connect(t)
 	c.nodes.Serve(t)

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
 )
 
 // judge tells whether the cluster is as the journal says. Without an error the entry must
-// be in a state, and the objects as it means.
-func (tr *trial) judge(t *testing.T, err error, state apply.State, meant objects) (*apply.Repair, error) {
+// be in a state, which is that of the whole repair or of none of it.
+func (tr *trial) judge(t *testing.T, err error, state apply.State) (*apply.Repair, error) {
 	t.Helper()
 	for _, key := range tr.touched(t) {
 		if !tr.print[key] {
@@ -22,8 +24,10 @@ func (tr *trial) judge(t *testing.T, err error, state apply.State, meant objects
 		return nil, wrong
 	case err == nil && (entry == nil || entry.State != state):
 		return nil, fmt.Errorf("there was no error, but the journal has %s", told(entry))
+	case err == nil && state == apply.Applied:
+		return entry, tr.applied(t, "there was no error")
 	case err == nil:
-		return entry, tr.is(t, meant, "there was no error")
+		return entry, tr.is(t, tr.former, "there was no error")
 	case entry == nil || !entry.Open():
 		return entry, tr.is(t, tr.former, "the journal has "+told(entry))
 	case entry.State == apply.Applied:
@@ -56,12 +60,21 @@ func (tr *trial) entry(t *testing.T) (*apply.Repair, error) {
 	return all[0], nil
 }
 
+// ending brings a repair to an end of which a part stands.
+type ending func(*trial, *testing.T, *apply.Repair) error
+
 // undo takes back what is left of a repair.
 func (tr *trial) undo(t *testing.T, entry *apply.Repair) error {
 	t.Helper()
 	if err := tr.applier.Undo(t.Context(), entry, false); err != nil {
 		return fmt.Errorf("it cannot be undone: %w", err)
 	}
+	return tr.undone(t)
+}
+
+// undone tells whether nothing is left of a repair.
+func (tr *trial) undone(t *testing.T) error {
+	t.Helper()
 	entry, err := tr.entry(t)
 	if err != nil {
 		return err
@@ -79,6 +92,16 @@ func (tr *trial) resume(t *testing.T, entry *apply.Repair) error {
 	if err := tr.applier.Resume(t.Context(), entry); err != nil {
 		return fmt.Errorf("it cannot be resumed: %w", err)
 	}
+	if err := tr.resumed(t, back); err != nil || back {
+		return err
+	}
+	return tr.undo(t, entry)
+}
+
+// resumed tells whether a repair that was taken up again, or one that was being taken
+// back, came to its end.
+func (tr *trial) resumed(t *testing.T, back bool) error {
+	t.Helper()
 	entry, err := tr.entry(t)
 	switch {
 	case err != nil:
@@ -88,10 +111,22 @@ func (tr *trial) resume(t *testing.T, entry *apply.Repair) error {
 	case back:
 		return tr.is(t, tr.former, "it is taken back")
 	}
-	if err := tr.is(t, tr.after, "it is resumed"); err != nil {
+	return tr.applied(t, "it is resumed")
+}
+
+// applied tells what is lacking of the repair.
+func (tr *trial) applied(t *testing.T, claim string) error {
+	t.Helper()
+	if err := tr.is(t, tr.after, claim); err != nil {
 		return err
 	}
-	return tr.undo(t, entry)
+	for _, p := range tr.plan.Restarts {
+		now := tr.get(t, corev1.SchemeGroupVersion.WithKind("Pod"), p.Namespace, p.Name)
+		if now != nil && string(now.GetUID()) == p.UID() && now.GetDeletionTimestamp() == nil {
+			return fmt.Errorf("%s, but %s was not restarted", claim, p.Ref())
+		}
+	}
+	return nil
 }
 
 func told(entry *apply.Repair) string {

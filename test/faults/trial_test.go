@@ -32,6 +32,7 @@ type trial struct {
 	after  objects // after it
 	keyOf  map[facts.Ref]string
 	print  map[string]bool // the keys that the repair touches
+	left   []half          // the ways in which it is left half done
 	seen   []string        // the writes of the last run with a fault
 }
 
