@@ -81,11 +81,13 @@ func legend(w io.Writer) {
 *disrupts* (%s). What it **changes**, and the **rights** that this and undoing it take besides looking, are
 those of all its fixtures together: one plan may need less, and %s prints those of a plan by namespace
 and name, with those of the journal. **Lab** says which faults of [the lab](LAB.md) it must cure, and what came of it; *not run* where the
-last run did not try it. **Interruptions** are connections that are cut, errors of the API server, and a user or a kill that ends the command, at
-each write of a repair and of its undo. One is survived if the plan is fully applied afterwards, or an undo makes every object what it was, and the
-journal says which.
+last run did not try it. **Interruptions** are connections that are cut, errors of the API server and a user who ends the command: all of them at
+each write of a repair and of its undo, some, in turns, at each write of %s; and kills of the command at some writes of all three. One is
+survived if the plan is fully applied or fully taken back afterwards, or another %s or %s comes to such an end, and the journal says
+which.
 
-`, riskWords(fixes.Harmless), riskWords(fixes.Restarts), riskWords(fixes.Disrupts), "`kubectl netdoctor fix CHECK -o rbac`")
+`, riskWords(fixes.Harmless), riskWords(fixes.Restarts), riskWords(fixes.Disrupts), "`kubectl netdoctor fix CHECK -o rbac`",
+		"`fix --resume`", "`undo`", "`fix --resume`")
 }
 
 func fixesTable(w io.Writer, list []*cure) {

@@ -123,7 +123,7 @@ func TestSurvived(t *testing.T) {
 	if got, err := readSurvived(filepath.Join(t.TempDir(), "results.txt")); err != nil || len(got) != 0 {
 		t.Errorf("without the file: %v, %v", got, err)
 	}
-	name := write(t, "results.txt", "FIX            STATE       WRITES  FAULTS  KILLS  SURVIVED\ncoredns-scale  case of it  2       60      2      62 of 62\n1 fixes                    2       60      2      62 of 62\n")
+	name := write(t, "results.txt", "FIX            STATE       WRITES  FAULTS  RESUMED  KILLS  SURVIVED\ncoredns-scale  case of it  2       50      10       2      62 of 62\n1 fixes                    2       50      10       2      62 of 62\n")
 	got, err := readSurvived(name)
 	if want := map[string]string{"coredns-scale": "62 of 62"}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)

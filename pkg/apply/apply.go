@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
@@ -270,18 +269,6 @@ func (a *Applier) abandon(ctx context.Context, r *Repair, done int, why string) 
 	err := a.undo(context.WithoutCancel(ctx), r, RolledBack, false)
 	if err != nil {
 		return errors.Join(err, a.journal(ctx, r))
-	}
-	return nil
-}
-
-// restart deletes the repair's pods, each only if it is still the one that was shown.
-func (a *Applier) restart(ctx context.Context, r *Repair) error {
-	pods := a.Client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"})
-	for _, p := range r.Restarts {
-		err := pods.Namespace(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
-		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			return fmt.Errorf("deleting pod %s/%s: %w", p.Namespace, p.Name, err)
-		}
 	}
 	return nil
 }

@@ -128,6 +128,7 @@ func TestRestart(t *testing.T) {
 	}{
 		{name: "the pod that was shown", uid: "v1", wantGone: true},
 		{name: "another one by now", uid: "v0"},
+		{name: "the pod that was shown, and a conflict", uid: "v1", status: refusal(409, metav1.StatusReasonConflict), wantErr: "deleting pod shop/waiter-0"},
 		{name: "gone", uid: "v1", status: refusal(404, metav1.StatusReasonNotFound)},
 		{name: "forbidden", uid: "v1", status: refusal(403, metav1.StatusReasonForbidden), wantErr: "deleting pod shop/waiter-0"},
 	}

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -35,11 +36,27 @@ func (a *Applier) Resume(ctx context.Context, r *Repair) error {
 			versions[i] = guard(now)
 		}
 	}
-	r.Done = done
+	if err := a.catchUp(ctx, r, done); err != nil {
+		return err
+	}
 	if err := a.forward(ctx, r, versions); err != nil {
 		return err
 	}
 	return a.restart(ctx, r)
+}
+
+// catchUp tells the journal of a step that it does not know to be written, before another
+// one is: else it would be two writes behind, and an undo would leave one of them.
+func (a *Applier) catchUp(ctx context.Context, r *Repair, done int) error {
+	behind := done > r.Done
+	r.Done = done
+	if !behind || done == len(r.Steps) {
+		return nil
+	}
+	if err := a.journal(ctx, r); err != nil {
+		return fmt.Errorf("writing the journal (nothing was carried on): %w", err)
+	}
+	return nil
 }
 
 // among corrects how a step stands where another one deletes or creates its object anew.

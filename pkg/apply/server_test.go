@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -218,7 +219,7 @@ func (s *server) serve(r *http.Request, body []byte, dry bool) (any, *apierrors.
 	old, known := s.objects[r.URL.Path]
 	switch r.Method {
 	case http.MethodGet:
-		if strings.HasSuffix(r.URL.Path, "/configmaps") {
+		if strings.HasSuffix(r.URL.Path, "/configmaps") || strings.HasSuffix(r.URL.Path, "/pods") {
 			return s.list(r)
 		}
 	case http.MethodPost:
@@ -255,13 +256,18 @@ func (s *server) list(r *http.Request) (any, *apierrors.StatusError) {
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
+	named, err := fields.ParseSelector(r.URL.Query().Get("fieldSelector"))
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
 	items := []any{}
 	for at, o := range s.objects {
-		if path.Dir(at) == r.URL.Path && selector.Matches(labels.Set((&unstructured.Unstructured{Object: o}).GetLabels())) {
+		if u := (unstructured.Unstructured{Object: o}); path.Dir(at) == r.URL.Path && selector.Matches(labels.Set(u.GetLabels())) &&
+			named.Matches(fields.Set{"metadata.name": u.GetName()}) {
 			items = append(items, o)
 		}
 	}
-	return map[string]any{"kind": "ConfigMapList", "apiVersion": "v1", "items": items}, nil
+	return map[string]any{"kind": map[string]string{"configmaps": "ConfigMapList", "pods": "PodList"}[path.Base(r.URL.Path)], "apiVersion": "v1", "items": items}, nil
 }
 
 func (s *server) remove(at string, body []byte, dry bool) (any, *apierrors.StatusError) {

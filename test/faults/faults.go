@@ -1,7 +1,8 @@
 // Package faults proves that nothing is lost whatever happens during a repair. A proxy in
-// front of a real API server lets one fault happen at the Nth write, of every repair and of
-// every undo, for every N. Afterwards either the plan is fully applied and the journal says
-// so, or an undo makes every object equal to its former self and the journal says that.
+// front of a real API server lets one fault happen at the Nth write, of every repair, of
+// every undo and of every repair that was left half done and is taken up again, for every
+// N. Afterwards either the plan is fully applied or fully taken back and the journal says
+// so, or one more undo, or one more attempt to carry it on, comes to such an end.
 package faults
 
 import (

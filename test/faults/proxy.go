@@ -215,6 +215,8 @@ func line(r *http.Request) string {
 
 const journalPrefix = "netdoctor-repair-"
 
+// isJournal tells whether a write is the journal's. One that makes an entry has its name in
+// the body alone, which may be JSON or protobuf.
 func isJournal(path string, body []byte) bool {
-	return strings.Contains(path, "/configmaps") && (strings.Contains(path, "/"+journalPrefix) || bytes.Contains(body, []byte(`"name":"`+journalPrefix)))
+	return strings.Contains(path, "/configmaps") && (strings.Contains(path, "/"+journalPrefix) || bytes.Contains(body, []byte(journalPrefix)))
 }

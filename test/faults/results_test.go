@@ -22,18 +22,22 @@ func write(t *testing.T, table []*count) {
 	slices.SortFunc(table, func(a, b *count) int { return strings.Compare(a.fix, b.fix) })
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FIX\tSTATE\tWRITES\tFAULTS\tKILLS\tSURVIVED")
+	fmt.Fprintln(w, "FIX\tSTATE\tWRITES\tFAULTS\tRESUMED\tKILLS\tSURVIVED")
 	var all count
 	for _, n := range table {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d of %d\n", n.fix, n.state, n.writes, n.tried, n.kills, n.kept, n.tried+n.kills)
-		all.writes, all.tried, all.kills, all.kept = all.writes+n.writes, all.tried+n.tried, all.kills+n.kills, all.kept+n.kept
+		fmt.Fprintf(w, "%s\t%s\t%s\n", n.fix, n.state, n)
+		all.writes, all.tried, all.resumed = all.writes+n.writes, all.tried+n.tried, all.resumed+n.resumed
+		all.kills, all.kept = all.kills+n.kills, all.kept+n.kept
 	}
-	fmt.Fprintf(w, "%d fixes\t\t%d\t%d\t%d\t%d of %d\n", len(table), all.writes, all.tried, all.kills, all.kept, all.tried+all.kills)
+	fmt.Fprintf(w, "%d fixes\t\t%s\n", len(table), &all)
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	t.Log("\n" + text.String())
-	if *update {
+	switch {
+	case *every:
+		return // there are more of them
+	case *update:
 		if err := os.WriteFile(results, []byte(text.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -46,4 +50,9 @@ func write(t *testing.T, table []*count) {
 	if diff := cmp.Diff(string(want), text.String()); diff != "" {
 		t.Errorf("%s is out of date; go test ./test/faults -update writes it (-there +now):\n%s", results, diff)
 	}
+}
+
+// String returns the columns of numbers.
+func (n *count) String() string {
+	return fmt.Sprintf("%d\t%d\t%d\t%d\t%d of %d", n.writes, n.tried, n.resumed, n.kills, n.kept, n.tried+n.resumed+n.kills)
 }
