@@ -17,8 +17,18 @@
 //	/ss-listen           listening sockets: protocol address:port
 //	/kubelet-cmdline     the kubelet's arguments, one a line
 //	/dmesg               lines of the kernel about the network, the newest last
-//	/ls/DIR              what a directory holds: type (- d l), size, name, and for links " -> target"
+//	/machine-id-hash     the first 16 digits of the SHA-256 of /etc/machine-id, which differs from node to node
+//	/ls/DIR              what a directory holds: type (- d l, ? for others), size, name, and for links " -> target"
+//	/link/PATH           where a link leads, as it is written in it: of /etc/resolv.conf
 //	/asked               what was looked for: a pattern of path.Match a line
+//
+// Some files are less than they are on the node: of /proc/modules the names are left, and
+// only those of modules of the network; of /proc/net/stat/nf_conntrack the columns drop,
+// early_drop, insert_failed and search_restart, with one line for all processors; of
+// /proc/net/snmp the lines of Ip, Tcp and Udp; of a runtime's configuration the lines about
+// CNI and the heads of sections. Secrets are REDACTED in all of them. /bridge-fdb.json lacks
+// the multicast addresses that interfaces listen to, and /ip-rule.json what a rule without
+// a table does.
 package host
 
 import (
@@ -79,13 +89,15 @@ func (v View) Absent(name string) bool {
 }
 
 // Unknown says why nothing can be said of a file: "" where it was read or is certainly not
-// there.
+// there. What hindered the look at a directory holds for what is in it.
 func (v View) Unknown(name string) string {
 	if _, found := v.Read(name); found || v.Absent(name) {
 		return ""
 	}
-	if why := v.s.Gaps[facts.Files.Name+"/"+v.node+name]; why != "" {
-		return why
+	for above := name; above != "/" && above != "."; above = path.Dir(above) {
+		if why := v.s.Gaps[facts.Files.Name+"/"+v.node+above]; why != "" {
+			return why
+		}
 	}
 	if why := v.s.MissingPart(facts.Files, v.node); why != "" {
 		return why
