@@ -57,13 +57,13 @@ func hardware(address net.HardwareAddr, encap string) string {
 	return address.String()
 }
 
-// flag is a bit and its name.
-type flag struct {
+// bit is a bit and its name.
+type bit struct {
 	bit  uint32
 	name string
 }
 
-func names(bits uint32, of []flag) []string {
+func names(bits uint32, of []bit) []string {
 	out := []string{}
 	for _, f := range of {
 		if bits&f.bit != 0 {
@@ -78,7 +78,7 @@ func linkFlags(bits uint32) []string {
 	if bits&unix.IFF_UP != 0 && bits&unix.IFF_RUNNING == 0 {
 		carrier = []string{"NO-CARRIER"}
 	}
-	return append(carrier, names(bits, []flag{{unix.IFF_LOOPBACK, "LOOPBACK"}, {unix.IFF_BROADCAST, "BROADCAST"}, {unix.IFF_POINTOPOINT, "POINTOPOINT"},
+	return append(carrier, names(bits, []bit{{unix.IFF_LOOPBACK, "LOOPBACK"}, {unix.IFF_BROADCAST, "BROADCAST"}, {unix.IFF_POINTOPOINT, "POINTOPOINT"},
 		{unix.IFF_MULTICAST, "MULTICAST"}, {unix.IFF_NOARP, "NOARP"}, {unix.IFF_ALLMULTI, "ALLMULTI"}, {unix.IFF_PROMISC, "PROMISC"},
 		{unix.IFF_MASTER, "MASTER"}, {unix.IFF_SLAVE, "SLAVE"}, {unix.IFF_DEBUG, "DEBUG"}, {unix.IFF_DYNAMIC, "DYNAMIC"},
 		{unix.IFF_AUTOMEDIA, "AUTOMEDIA"}, {unix.IFF_PORTSEL, "PORTSEL"}, {unix.IFF_NOTRAILERS, "NOTRAILERS"}, {unix.IFF_UP, "UP"},
@@ -86,7 +86,7 @@ func linkFlags(bits uint32) []string {
 }
 
 func hopFlags(bits int) []string {
-	return names(uint32(bits), []flag{{unix.RTNH_F_DEAD, "dead"}, {unix.RTNH_F_ONLINK, "onlink"}, {unix.RTNH_F_PERVASIVE, "pervasive"},
+	return names(uint32(bits), []bit{{unix.RTNH_F_DEAD, "dead"}, {unix.RTNH_F_ONLINK, "onlink"}, {unix.RTNH_F_PERVASIVE, "pervasive"},
 		{unix.RTNH_F_LINKDOWN, "linkdown"}, {unix.RTNH_F_UNRESOLVED, "unresolved"}})
 }
 
@@ -111,7 +111,7 @@ func routeType(kind int) string {
 }
 
 func neighStates(state int) []string {
-	return names(uint32(state), []flag{{netlink.NUD_INCOMPLETE, "INCOMPLETE"}, {netlink.NUD_REACHABLE, "REACHABLE"}, {netlink.NUD_STALE, "STALE"},
+	return names(uint32(state), []bit{{netlink.NUD_INCOMPLETE, "INCOMPLETE"}, {netlink.NUD_REACHABLE, "REACHABLE"}, {netlink.NUD_STALE, "STALE"},
 		{netlink.NUD_DELAY, "DELAY"}, {netlink.NUD_PROBE, "PROBE"}, {netlink.NUD_FAILED, "FAILED"}, {netlink.NUD_NOARP, "NOARP"},
 		{netlink.NUD_PERMANENT, "PERMANENT"}})
 }
@@ -132,7 +132,7 @@ func fdbState(state int) string {
 }
 
 func fdbFlags(bits int) []string {
-	return names(uint32(bits), []flag{{netlink.NTF_SELF, "self"}, {netlink.NTF_ROUTER, "router"}, {ntfExtLearned, "extern_learn"}, {ntfOffloaded, "offload"}})
+	return names(uint32(bits), []bit{{netlink.NTF_SELF, "self"}, {netlink.NTF_ROUTER, "router"}, {ntfExtLearned, "extern_learn"}, {ntfOffloaded, "offload"}})
 }
 
 // Of linux/neighbour.h.

@@ -13,7 +13,8 @@
 //	/ip6tables-save      ip6tables-nft-save, likewise
 //	/iptables-legacy-save, /ip6tables-legacy-save
 //	/nft-chains          every base chain of nftables: family table chain type hook priority policy, and its number of rules
-//	/service-rules       what kube-proxy has written, resolved: see ServiceRule
+//	/nft-rules           rules of tables of others than iptables-nft and kube-proxy, at the hooks input, forward and output
+//	/service-rules       what kube-proxy has written, resolved: see ServiceRule; empty where it has written nothing
 //	/ss-listen           listening sockets: protocol address:port
 //	/kubelet-cmdline     the kubelet's arguments, one a line
 //	/dmesg               lines of the kernel about the network, the newest last
@@ -29,6 +30,18 @@
 // CNI and the heads of sections. Secrets are REDACTED in all of them. /bridge-fdb.json lacks
 // the multicast addresses that interfaces listen to, and /ip-rule.json what a rule without
 // a table does.
+//
+// A rule of /iptables-save and its like has addresses, interfaces, protocol, ports, marks,
+// states and comments, and of every other match and most targets the name alone. Counters
+// are 0. Rules for one port of one Service are in /service-rules instead. "-m unknown" is a
+// condition that could not be read, "-j unknown" a verdict: such a rule may or may not be for
+// a packet.
+//
+// A rule of /nft-rules has that form too, "-A FAMILY/TABLE/CHAIN -s …", and a chain where it
+// leads is called FAMILY/TABLE/CHAIN as well; the rules of that one are there too. Policies are
+// in /nft-chains. A rule with a set in braces, or with a map of verdicts, is one line for each
+// element. -4 and -6 stand where a rule of both families is for one; "-m th" has the ports of
+// whichever protocol. A table that is switched off is in neither file.
 package host
 
 import (

@@ -21,11 +21,26 @@ const ServiceRules = "/service-rules"
 //	nftables udp 10.96.0.10:53 cluster 10.244.1.2:53 10.244.2.3:53
 //	iptables tcp nodeport:30080 nodeport 10.244.1.7:8080
 //	iptables tcp 10.96.7.7:80 reject
+//
+// The kinds are
+//
+//	cluster   a ClusterIP
+//	external  an external address or one of a load balancer
+//	nodeport  a port of every node
+//	inside    an external address or a port again, for what comes from pods and from the node
+//	          itself, where that is led elsewhere: externalTrafficPolicy Local
+//	reject    a front without endpoints
+//	drop      a front without endpoints on this node, whose policy is Local
+//
+// What comes from pods is followed, from the hook prerouting on. A front of the first three
+// kinds that nothing leads to, or that leads nowhere, has no endpoints. With externalTrafficPolicy
+// Local and no endpoint on the node that is as it should be, and a line of kind drop stands
+// beside it. ipvs does not tell the kinds cluster and external apart: all are cluster.
 type ServiceRule struct {
 	Mode      string // iptables, iptables-legacy, nftables, ipvs
 	Proto     string // tcp, udp, sctp
 	Front     string // address:port, or nodeport:PORT
-	Kind      string // cluster, external, nodeport; reject where it has no endpoint
+	Kind      string // see above
 	Endpoints []netip.AddrPort
 }
 
