@@ -1,5 +1,5 @@
 // Command docs writes what follows from the checks and fixes themselves, so that it
-// cannot differ: docs/checks.md with docs/graph.svg, docs/fixes.md, the output of commands
+// cannot differ: docs/checks.md with docs/graph.svg, docs/fixes.md, docs/depths.md, the output of commands
 // in README.md, and the list of all ids that ever were, to which new ones are added. With
 // -check it only compares. It fails where the reference would have a hole: a check
 // without fixtures, rights or documentation, a fix without a fixture in which it is
@@ -59,7 +59,11 @@ func generate() (map[string][]byte, error) {
 	if hole == nil && unknown == nil {
 		pages["docs/fixes.md"] = fixesPage(cures, owners)
 	}
-	return pages, errors.Join(err, hole, unknown)
+	notes, untold := readDepths()
+	if untold == nil {
+		pages["docs/depths.md"] = depthsPage(notes)
+	}
+	return pages, errors.Join(err, hole, unknown, untold)
 }
 
 func settle(name string, want []byte, check bool) error {
