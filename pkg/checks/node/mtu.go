@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
@@ -32,8 +33,8 @@ large answers of DNS.
 **An overlay that is too large** is an error: the node's network interface does not take the packets which other nodes send it at
 that size. What the node itself sends is broken up, which many clouds' networks then drop.
 **Overlays of different sizes** are a warning: TCP agrees on the smaller size, UDP and what passes a proxy does not.
-**Pods that send larger packets than leave the node** are information: the node tells them by ICMP to send smaller ones, which costs
-each connection a moment and fails where ICMP is filtered.
+**Pods that send larger packets than leave the node** are a warning, and so is Flannel's file with the MTU for new ones: the node tells
+them by ICMP to send smaller packets, which costs each connection a moment and fails where ICMP is filtered.
 
 Overlays of Cilium, Antrea and OVN-Kubernetes get their headers packet by packet and are left out: their routes hold the sizes.
 
@@ -77,7 +78,7 @@ func findMTU(s *facts.Snapshot) []checks.Finding {
 		routes, _ := v.Routes()
 		for i, way := range w.from(n.Name) {
 			m := mtus{node: n.Name}
-			switch known := m.measure(way, w.pods, links, routes); {
+			switch known := m.measure(way, flannelMTU(v), w.pods, links, routes); {
 			case !known:
 			case m.base.Name != "" && m.out.MTU > m.base.MTU-m.over:
 				out = append(out, m.tooLarge())
@@ -93,8 +94,8 @@ func findMTU(s *facts.Snapshot) []checks.Finding {
 }
 
 // measure finds out how packets of one family leave for pods of other nodes, and tells
-// whether it could.
-func (m *mtus) measure(w way, pods map[string][]netip.Prefix, links []host.Link, routes []host.Route) bool {
+// whether it could. What is given is the MTU that Flannel makes pods with, or 0.
+func (m *mtus) measure(w way, given int, pods map[string][]netip.Prefix, links []host.Link, routes []host.Route) bool {
 	if w.own == w.other {
 		return false
 	}
@@ -117,7 +118,25 @@ func (m *mtus) measure(w way, pods map[string][]netip.Prefix, links []host.Link,
 			m.pods = l
 		}
 	}
+	if given > m.pods.MTU {
+		m.pods = host.Link{Name: subnetEnv, MTU: given}
+	}
 	return m.out.Name != ""
+}
+
+const subnetEnv = "/run/flannel/subnet.env"
+
+// flannelMTU returns the MTU that Flannel's plugin gives new pods on a node, 0 where there is
+// none.
+func flannelMTU(v host.View) int {
+	text, _ := v.Read(subnetEnv)
+	for line := range strings.Lines(text) {
+		if value, found := strings.CutPrefix(strings.TrimSpace(line), "FLANNEL_MTU="); found {
+			n, _ := strconv.Atoi(value)
+			return n
+		}
+	}
+	return 0
 }
 
 // tunnelsTo returns the tunnels by which packets go to pods of any other node: a plugin may
@@ -141,12 +160,12 @@ func tunnelsTo(node string, w way, pods map[string][]netip.Prefix, links []host.
 	return out
 }
 
-// podLinks returns the interfaces of some names, and what are ports of them: those by which
+// podLinks returns those of some interfaces, and of the ports of bridges among them, by which
 // pods hang on the node.
 func podLinks(links []host.Link, names []string) []host.Link {
 	var out []host.Link
 	for _, l := range links {
-		if l.Kind == "veth" && (slices.Contains(names, l.Name) || slices.Contains(names, l.Master)) {
+		if slices.Contains([]string{"veth", "bridge"}, l.Kind) && (slices.Contains(names, l.Name) || slices.Contains(names, l.Master)) {
 			out = append(out, l)
 		}
 	}
@@ -196,7 +215,7 @@ func (m mtus) tooLarge() checks.Finding {
 func (m mtus) podsLarger() checks.Finding {
 	return checks.Finding{
 		Subject:  facts.NodeRef(m.node),
-		Severity: checks.Info,
+		Severity: checks.Warning,
 		Message:  "lets its pods send larger packets than it can pass on: they depend on being told so by ICMP",
 		Evidence: []checks.Evidence{m.quote(m.pods), m.quote(m.out)},
 		Remedy:   "Set the MTU in the network plugin's configuration to what leaves the node, restart its agent and re-create the pods.",
@@ -204,6 +223,9 @@ func (m mtus) podsLarger() checks.Finding {
 }
 
 func (m mtus) quote(l host.Link) checks.Evidence {
+	if l.Name == subnetEnv {
+		return checks.QuoteFile(m.node, subnetEnv, fmt.Sprintf("FLANNEL_MTU=%d", l.MTU))
+	}
 	return checks.Quote("Node "+m.node+", ip link", strings.TrimSpace(fmt.Sprintf("%s mtu %d %s", l.Name, l.MTU, l.Kind)))
 }
 
