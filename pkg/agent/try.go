@@ -37,13 +37,21 @@ func Try(ctx context.Context, node string, plan Plan) []facts.Try {
 		targets = append(targets, upstreams("/etc/resolv.conf", plan.Upstream)...)
 	}
 	out := make([]facts.Try, len(targets))
+	// Asked before anything is sent: what the kernel learns of a path later would hide that
+	// it takes less than is sent into it.
+	largest := make([]int, len(targets))
+	for i, t := range targets {
+		if t.Kind == facts.TryMTU {
+			largest[i] = largestTo(t.To)
+		}
+	}
 	slots := make(chan struct{}, together)
 	var wait sync.WaitGroup
 	for i, t := range targets {
 		wait.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			out[i] = try(ctx, t)
+			out[i] = try(ctx, t, largest[i])
 			out[i].Node = node
 		})
 	}
@@ -70,10 +78,10 @@ func upstreams(file, name string) []Target {
 	return out
 }
 
-func try(ctx context.Context, t Target) facts.Try {
+func try(ctx context.Context, t Target, largest int) facts.Try {
 	out := facts.Try{Kind: t.Kind, To: t.To, ToNode: t.ToNode, Target: t.Target, Name: t.Name}
 	if t.Kind == facts.TryMTU {
-		tryMTU(ctx, &out)
+		tryMTU(ctx, &out, largest)
 		return out
 	}
 	count := t.Count
@@ -175,8 +183,8 @@ func packet(ctx context.Context, to string, payload int, whole bool) error {
 }
 
 // tryMTU finds the largest packet that comes through without being broken up, from the
-// interface's own MTU downwards.
-func tryMTU(ctx context.Context, out *facts.Try) {
+// largest that the pod would send downwards.
+func tryMTU(ctx context.Context, out *facts.Try, largest int) {
 	comesThrough := func(payload int) bool {
 		for range attempts {
 			if ctx.Err() != nil {
@@ -197,7 +205,7 @@ func tryMTU(ctx context.Context, out *facts.Try) {
 	if !comesThrough(smallest) {
 		return
 	}
-	for _, mtu := range sizes(out.To) {
+	for _, mtu := range sizes(largest) {
 		if payload := mtu - overhead(out.To); comesThrough(payload) {
 			out.Size = payload
 			return
@@ -206,15 +214,8 @@ func tryMTU(ctx context.Context, out *facts.Try) {
 	out.Size = smallest
 }
 
-// sizes are the sizes of packets to try, the largest that the interface takes first.
-func sizes(to string) []int {
-	largest := 1500
-	if conn, err := net.Dial("udp", to); err == nil {
-		if here, ok := conn.LocalAddr().(*net.UDPAddr); ok {
-			largest = min(mtuOf(here.IP, largest), 65535) // the longest that IP has a number for
-		}
-		_ = conn.Close()
-	}
+// sizes are the sizes of packets to try, the largest first.
+func sizes(largest int) []int {
 	out := []int{largest}
 	for _, mtu := range []int{8951, 8900, 1500, 1480, 1450, 1440, 1430, 1420, 1400, 1380, 1350, 1300, 1280, 1000, 800} {
 		if mtu < largest {
@@ -222,6 +223,29 @@ func sizes(to string) []int {
 		}
 	}
 	return out
+}
+
+// largestTo is the size of the largest packet that is sent to an address unbroken: what the
+// interface takes, or less where the route there says so, as Cilium's does.
+func largestTo(to string) int {
+	const usual, most = 1500, 65535 // the longest that IP has a number for
+	conn, err := net.Dial("udp", to)
+	if err != nil {
+		return usual
+	}
+	defer func() { _ = conn.Close() }()
+	udp, ok := conn.(*net.UDPConn)
+	here, known := conn.LocalAddr().(*net.UDPAddr)
+	if !ok || !known {
+		return usual
+	}
+	largest := min(mtuOf(here.IP, usual), most)
+	if raw, err := udp.SyscallConn(); err == nil {
+		if mtu := routeMTU(raw, here.IP.To4() == nil); mtu > 0 {
+			largest = min(largest, mtu)
+		}
+	}
+	return largest
 }
 
 func mtuOf(ip net.IP, otherwise int) int {

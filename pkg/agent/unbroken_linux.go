@@ -21,3 +21,19 @@ func unbroken(network string, c syscall.RawConn) error {
 	})
 	return errors.Join(err, failed)
 }
+
+// routeMTU is what the route of a connected socket takes, in bytes, 0 where it does not say
+// (ip(7), IP_MTU).
+func routeMTU(c syscall.RawConn, six bool) int {
+	level, option := unix.IPPROTO_IP, unix.IP_MTU
+	if six {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_MTU
+	}
+	mtu := 0
+	_ = c.Control(func(fd uintptr) {
+		if got, err := unix.GetsockoptInt(int(fd), level, option); err == nil {
+			mtu = got
+		}
+	})
+	return mtu
+}
