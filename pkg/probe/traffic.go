@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -65,6 +66,7 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 func (r *run) peers(ctx context.Context, home *home, nodes []*corev1.Node) (map[string]string, func(node string) string) {
 	addresses := map[string]string{}
 	job := trafficJob(r.opts.Image, home, "serve", nodes, []string{"serve"})
+	job.Spec.ActiveDeadlineSeconds = ptr.To(int64((2*longest + goodbye).Seconds())) // they answer until the others have tried
 	pods, err := r.follow(ctx, job, len(nodes), func(p *corev1.Pod) bool {
 		if p.Status.Phase != corev1.PodRunning || p.Status.PodIP == "" {
 			return p.Status.Phase == corev1.PodFailed
@@ -162,7 +164,7 @@ func (r *run) dnsTargets() []agent.Target {
 	}
 	asked := 0
 	for _, p := range r.s.DNSPods() {
-		if ips := p.IPs(); p.Phase == corev1.PodRunning && len(ips) > 0 && !p.HostNetwork && asked < mostOfKind {
+		if ips := p.IPs(); p.Phase == corev1.PodRunning && !p.Deleting && len(ips) > 0 && !p.HostNetwork && asked < mostOfKind {
 			asked++
 			ask(ips[0], p.Node, facts.TargetDNSPod)
 		}
