@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// longest is how long a pod may live, whatever becomes of the doctor.
+	// longest is how long a pod may live, whatever becomes of the doctor; those that answer
+	// the others live through both rounds.
 	longest = time.Minute
 	// goodbye is how long cleaning up may take, also after an interrupt.
 	goodbye = 30 * time.Second
@@ -110,12 +111,12 @@ func (r *run) look(ctx context.Context, targets targets) {
 	for node, why := range targets.left {
 		r.part(facts.Files, node, why)
 	}
-	var wait sync.WaitGroup
+	// Nodes come first: plugins set ip_forward, and more, each time they give a pod its
+	// network, and what was wrong until then would not be seen.
 	if r.opts.Depth >= facts.Host {
-		wait.Go(func() { r.lookAtHosts(ctx, home, targets.nodes) })
+		r.lookAtHosts(ctx, home, targets.nodes)
 	}
-	wait.Go(func() { r.tryTraffic(ctx, home, sample(targets.nodes, len(r.opts.Nodes) > 0)) })
-	wait.Wait()
+	r.tryTraffic(ctx, home, sample(targets.nodes, len(r.opts.Nodes) > 0))
 }
 
 // lookAtHosts reads the files of the nodes.
