@@ -121,7 +121,9 @@ func (n *NFT) Chain(data []byte) error {
 		at, _ := parseAttrs(a[hook])
 		c.base, c.hook, c.priority = true, at.u32(number), int32(at.u32(priority))
 		c.kind = a.text(kind)
-		c.policy = map[uint32]string{0: "drop", 1: "accept"}[a.u32(policy)]
+		if c.policy = Unknown; len(a[policy]) == 4 && a.u32(policy) <= 1 {
+			c.policy = []string{"drop", "accept"}[a.u32(policy)]
+		}
 	}
 	t.chains[c.name] = c
 	return nil
