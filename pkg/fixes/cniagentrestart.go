@@ -15,8 +15,8 @@ import (
 var CNIAgentRestart = &Fix{
 	ID:    "cni-agent-restart",
 	Title: "Delete the network plugin's pod of one node, which sets the node up anew",
-	For: []*checks.Check{node.FlannelPublicIP, node.NetworkNotReady, cni.BinaryMissing, cni.SubnetEnvMissing, cni.NodenameMissing,
-		cni.WeaveDown},
+	For: []*checks.Check{node.FlannelPublicIP, node.NetworkNotReady, cni.ConfInvalid, cni.ConfMissing, cni.BinaryMissing, cni.SubnetEnvMissing,
+		cni.NodenameMissing, cni.WeaveDown},
 	Risk:   Restarts,
 	Settle: 30 * time.Second, // by then a kubelet has tried again
 	Plan:   planCNIAgentRestart,
@@ -26,7 +26,7 @@ the address of the node. The pods of the node keep their network meanwhile; new 
 there is nothing to take back.
 
 It is refused where an agent that starts anew would do the same as before: one that is not Ready (its log says why), a program that is
-none of the plugin's own, an address that Flannel is told or that the nodes have in common. The runtime's own settings it does not touch.`,
+none of the plugin's own, a file that the plugin does not write, an address that Flannel is told or that the nodes have in common. The runtime's own settings it does not touch.`,
 }
 
 func planCNIAgentRestart(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, error) {
@@ -61,12 +61,15 @@ func agentToRestart(s *facts.Snapshot, f checks.Finding) (*facts.Pod, error) {
 		if why := node.FlannelKeepsIP(s, on); why != "" {
 			return nil, fmt.Errorf("flannel would write the same address again: %s; correct that, or repeat with --with flannel-iface --interface NAME", why)
 		}
-	case node.NetworkNotReady:
-		if n := s.Node(on); n == nil || !facts.NoNetworkConfig(facts.NetworkTrouble(n)) {
+	case node.NetworkNotReady, cni.ConfInvalid, cni.ConfMissing:
+		if n := s.Node(on); f.Check == node.NetworkNotReady && (n == nil || !facts.NoNetworkConfig(facts.NetworkTrouble(n))) {
 			return nil, errors.New("the runtime has a configuration, and the plugin itself says that it cannot work; read its words in the node's condition Ready")
 		}
-		if elsewhere := checks.Run(s, []*checks.Check{cni.ConfMissing})[0].Findings; len(elsewhere) > 0 {
-			return nil, fmt.Errorf("%s %s", elsewhere[0].Subject, elsewhere[0].Message)
+		if why := cni.WritesElsewhere(s, on); why != "" {
+			return nil, fmt.Errorf("%s %s", f.Subject, why)
+		}
+		if file, a := cni.AgentWithFile(s, on); file != "" && a == nil {
+			return nil, fmt.Errorf("no agent of a network plugin writes %s, which the runtime cannot load: correct it on the node, or rename it to end in .disabled", file)
 		}
 	case cni.BinaryMissing:
 		if a := cni.AgentWithProgram(s, on); a != nil {

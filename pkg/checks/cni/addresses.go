@@ -45,13 +45,15 @@ var BridgeTaken = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://www.cni.dev/plugins/current/main/bridge/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.Events},
-	MayUse:   []*facts.Source{facts.DaemonSets},
+	MayUse:   []*facts.Source{facts.DaemonSets, facts.ConfigMaps, facts.Files},
+	Parts:    takenParts,
 	Explains: []*checks.Check{SandboxFailures},
 	ByHand: []string{"kubectl get events -A --field-selector reason=FailedCreatePodSandBox",
 		"kubectl get node NODE -o jsonpath='{.spec.podCIDR}'", "ip -4 addr show cni0 # on the node"},
 	Run: findBridgeTaken,
 	Doc: `The program bridge, which Flannel, kube-router and others call, gives the node's bridge the first address of the
-node's range. If the bridge has an address of another range already, it refuses to go on, and no new pod starts on the node.
+node's range. If the bridge has an address of another range already, it refuses to go on, and no new pod starts on the node. With --depth host
+the bridge's addresses are compared with the range that the node's configuration names, before any pod fails.
 
 **How it comes about**: the node was deleted and joined again, or the cluster was made anew with kubeadm reset and init. The
 node got another range, and the bridge of its earlier life is still there: kubeadm reset does not delete it.
@@ -125,13 +127,17 @@ func findBridgeTaken(s *facts.Snapshot) []checks.Finding {
 	nodes, _ := byNode(s, bridgeTaken)
 	var out []checks.Finding
 	for _, pods := range nodes {
-		bridge := pods[0].words[0]
-		f := onNode(pods, fmt.Sprintf("starts no new pod: its bridge %s still has an address of another range", bridge),
-			fmt.Sprintf("Drain the node, then on it: ip link set %s down && ip link delete %s. The next pod makes the bridge anew.", bridge, bridge))
+		message, cure := takenBridge(pods[0].words[0])
+		f := onNode(pods, message, cure)
 		if n := s.Node(f.Subject.Name); n != nil && n.Spec.PodCIDR != "" {
 			f.Evidence = append(f.Evidence, checks.Quote("Node "+n.Name, "podCIDR: "+n.Spec.PodCIDR))
 		}
 		out = append(out, f)
 	}
-	return out
+	return takenFiles(s, out)
+}
+
+func takenBridge(bridge string) (message, cure string) {
+	return fmt.Sprintf("starts no new pod: its bridge %s still has an address of another range", bridge),
+		fmt.Sprintf("Drain the node, then on it: ip link set %s down && ip link delete %s. The next pod makes the bridge anew.", bridge, bridge)
 }

@@ -32,7 +32,7 @@ var AgentUnhealthy = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/network-plugins/",
 	Needs:    []*facts.Source{facts.Pods},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Events, facts.PodLogs},
-	Explains: []*checks.Check{SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, MultusDelegate, SandboxFailures, node.NetworkNotReady,
+	Explains: []*checks.Check{ConfMissing, SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, MultusDelegate, SandboxFailures, node.NetworkNotReady,
 		coredns.APIUnreachable, symptom.PodNotReady},
 	ByHand: []string{"kubectl get pods -A -o wide", "kubectl -n NAMESPACE logs POD --all-containers --previous",
 		"kubectl -n NAMESPACE describe pod POD"},

@@ -14,14 +14,15 @@ var SubnetEnvMissing = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://github.com/flannel-io/flannel/blob/master/Documentation/troubleshooting.md",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.Events},
-	MayUse:   []*facts.Source{facts.DaemonSets},
+	MayUse:   []*facts.Source{facts.DaemonSets, facts.Files},
+	Parts:    subnetEnvParts,
 	Explains: []*checks.Check{SandboxFailures},
 	ByHand: []string{"kubectl -n kube-flannel get pods -o wide", "kubectl -n kube-flannel logs ds/kube-flannel-ds",
 		"cat /run/flannel/subnet.env # on the node"},
 	Run: findSubnetEnvMissing,
 	Doc: `Flannel's program on the node reads from /run/flannel/subnet.env which part of the pod range the node has. Flannel's
 agent writes that file once it has its lease; /run is empty after every start of the machine. Without the file no new pod
-starts on the node.
+starts on the node. With --depth host it is looked for, before any pod fails.
 
 For a minute after a node's start that is normal. Otherwise the agent does not get so far, and its log says why: net-conf.json
 in its ConfigMap cannot be read, the node has no podCIDR, the module br_netfilter is not loaded, it finds no interface, or
@@ -75,9 +76,13 @@ Cure: that of the log. Weave Net has no maintainer any more: its project was arc
 }
 
 func findSubnetEnvMissing(s *facts.Snapshot) []checks.Finding {
-	return agentsGone(s, noSubnetEnv, "flannel", "starts no new pod: Flannel's agent has not written its subnet.env",
-		"Delete Flannel's pod on the node: it writes the file when it starts.")
+	return subnetFiles(s, agentsGone(s, noSubnetEnv, "flannel", noSubnet, rewriteSubnet))
 }
+
+const (
+	noSubnet      = "starts no new pod: Flannel's agent has not written its subnet.env"
+	rewriteSubnet = "Delete Flannel's pod on the node: it writes the file when it starts."
+)
 
 func findNodenameMissing(s *facts.Snapshot) []checks.Finding {
 	return agentsGone(s, noNodename, "calico", "starts no new pod: Calico's agent has not written its nodename",
@@ -109,16 +114,22 @@ func agentsGone(s *facts.Snapshot, why ailment, plugin, message, cure string) []
 	var out []checks.Finding
 	for _, pods := range nodes {
 		f := onNode(pods, message, cure)
-		a := withAgent(net, &f, plugin)
-		switch {
-		case a == nil && bringsItsOwn(s) != "":
-			f.Remedy = "Read the log of k3s on the node (journalctl -u k3s, or -u k3s-agent): the plugin's agent is part of it."
-		case a == nil:
-			f.Remedy = "Find out why the plugin's agent does not run on this node: compare its DaemonSet's selector and tolerations with the node."
-		case !a.Ready:
-			f.Remedy = checks.Command("Mend the plugin's agent on the node: read its log, with --previous, and its events (kubectl -n %s describe pod).", a.Namespace)
-		}
+		cureAgent(s, net, &f, plugin)
 		out = append(out, f)
 	}
 	return out
+}
+
+// cureAgent adds what is known of the plugin's agent on the node, and what is to be done
+// where that is not Ready.
+func cureAgent(s *facts.Snapshot, net network, f *checks.Finding, plugin string) {
+	a := withAgent(net, f, plugin)
+	switch {
+	case a == nil && bringsItsOwn(s) != "":
+		f.Remedy = "Read the log of k3s on the node (journalctl -u k3s, or -u k3s-agent): the plugin's agent is part of it."
+	case a == nil:
+		f.Remedy = "Find out why the plugin's agent does not run on this node: compare its DaemonSet's selector and tolerations with the node."
+	case !a.Ready:
+		f.Remedy = checks.Command("Mend the plugin's agent on the node: read its log, with --previous, and its events (kubectl -n %s describe pod).", a.Namespace)
+	}
 }

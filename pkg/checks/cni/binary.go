@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
 // BinaryMissing finds nodes on which a program that the network configuration names is not
@@ -18,14 +18,20 @@ var BinaryMissing = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://github.com/containernetworking/cni/blob/main/SPEC.md",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.Events},
-	MayUse:   []*facts.Source{facts.DaemonSets},
-	Explains: []*checks.Check{SandboxFailures},
+	MayUse:   []*facts.Source{facts.DaemonSets, facts.ConfigMaps, facts.Files},
+	Parts:    programParts,
+	Explains: []*checks.Check{SandboxFailures, node.NetworkNotReady},
 	ByHand: []string{"kubectl get events -A --field-selector reason=FailedCreatePodSandBox",
 		"ls -l /opt/cni/bin # on the node", "cat /etc/cni/net.d/* # on the node: each type must be a program there"},
 	Run: findBinaryMissing,
 	Doc: `A network plugin is a program on each node, and its configuration may call further ones: Flannel calls bridge and
 host-local, and most call portmap and loopback. The runtime looks for them in its own list of directories, usually
-/opt/cni/bin. If one is not there the node stays Ready and its pods go on, but no new pod starts.
+/opt/cni/bin. If one is not there the node stays Ready and its pods go on, but no new pod starts. CRI-O looks for them beforehand, passes
+over a configuration that names one which is not there, and says that the node has no configuration.
+
+It is found where the failure of a pod's sandbox says so. With --depth host the programs that the first configuration calls are compared with
+those in the runtime's directories, before any pod fails: also what Flannel calls in turn, and what gives addresses. The program
+loopback, which containerd calls beside the configuration unless it is told otherwise, is known from failures alone.
 
 **How it comes about**: an update of the operating system emptied or replaced the directory; the package kubernetes-cni (or
 containernetworking-plugins) is not installed, and Flannel brings only its own program; the runtime's bin_dir is not the
@@ -41,29 +47,21 @@ func findBinaryMissing(s *facts.Snapshot) []checks.Finding {
 	for _, pods := range nodes {
 		program, dirs := pods[0].words[0], strings.Fields(pods[0].words[1])
 		f := onNode(pods, fmt.Sprintf("starts no new pod: the network plugin's program %q is not in %s", program, strings.Join(dirs, " or ")), "")
-		dir := strings.Join(dirs[:min(len(dirs), 1)], "")
-		owner := pods[0].plugin
-		switch {
-		case slices.Contains(reference, program):
-			f.Remedy = fmt.Sprintf("Install the package kubernetes-cni on the node, or unpack the release of "+
-				"github.com/containernetworking/plugins into %s: %s is one of its programs.", dir, program)
-		case net.bringer(pods[0]) != nil:
-			f.Remedy = fmt.Sprintf("Delete %s's pod on this node: the new one copies %s again. If it is still not found, "+
-				"the runtime looks in another directory than the one to which the pod copies.", plugins.Named(owner).Name, program)
-			withAgent(net, &f, owner)
-		default:
-			f.Remedy = fmt.Sprintf("Put the program %s into %s on the node, or take it out of the configuration in /etc/cni/net.d.", program, dir)
+		bringer := net.bringer(pods[0].pod.Node, program, pods[0].plugin)
+		f.Remedy = cureProgram(program, pods[0].plugin, dirs, bringer)
+		if bringer != nil {
+			withAgent(net, &f, pods[0].plugin)
 		}
 		out = append(out, f)
 	}
-	return out
+	return lackingFiles(s, out)
 }
 
-// bringer returns the agent of the plugin whose own program a pod lacks: it copies the
-// program when its pod is made anew.
-func (n network) bringer(p stuck) *facts.Pod {
-	if p.plugin == "" || slices.Contains(reference, p.words[0]) {
+// bringer returns the agent of a plugin on a node if it copies a program when its pod is
+// made anew: its own, and none of the reference plugins'.
+func (n network) bringer(node, program, plugin string) *facts.Pod {
+	if plugin == "" || slices.Contains(reference, program) {
 		return nil
 	}
-	return n.agent(p.pod.Node, p.plugin)
+	return n.agent(node, plugin)
 }

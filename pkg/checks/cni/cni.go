@@ -6,8 +6,8 @@ import "github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 
 // Checks lists the package's checks, causes before what they explain.
 func Checks() []*checks.Check {
-	return []*checks.Check{NotInstalled, Multiple, Residue, BinaryMissing, ConfInvalid, ConfMissing, Exhausted, BridgeTaken,
+	return []*checks.Check{NotInstalled, Multiple, Residue, RuntimeDeprecated, BinaryMissing, ConfInvalid, Exhausted, BridgeTaken,
 		PodCIDRMissing, PodCIDRMismatch, BrNetfilter, OverlayBlocked,
-		AgentMissing, CalicoNotReady, AgentUnhealthy, SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, MultusDelegate, HostPort,
+		AgentMissing, CalicoNotReady, AgentUnhealthy, ConfMissing, SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, MultusDelegate, HostPort,
 		SandboxFailures, WeaveUnsupported}
 }

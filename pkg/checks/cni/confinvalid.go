@@ -20,30 +20,38 @@ import (
 // node.
 const confKey = "cni-conf.json"
 
-// ConfInvalid finds configurations that agents copy to the nodes and that no runtime can load.
+// ConfInvalid finds configurations that no runtime can load: those that agents copy to the nodes, and
+// where nodes are looked at those that are there.
 var ConfInvalid = &checks.Check{
 	ID:       "cni-conf-invalid",
-	Title:    "Runtimes can load the configuration that the network plugin's agents copy to nodes",
+	Title:    "Runtimes can load the network plugin's configuration",
 	Severity: checks.Error,
 	URL:      "https://github.com/containernetworking/cni/blob/main/SPEC.md#section-1-network-configuration-format",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.ConfigMaps},
-	MayUse:   []*facts.Source{facts.DaemonSets},
-	Explains: []*checks.Check{node.NetworkNotReady},
+	MayUse:   []*facts.Source{facts.DaemonSets, facts.Files},
+	Parts:    cniParts,
+	Explains: []*checks.Check{SandboxFailures, node.NetworkNotReady},
 	ByHand: []string{`kubectl -n kube-flannel get configmap kube-flannel-cfg -o jsonpath='{.data.cni-conf\.json}' | jq .`,
 		"jq . /etc/cni/net.d/* # on the node", "journalctl -u containerd | grep -i 'cni config' # on the node"},
 	Run: findConfInvalid,
-	Doc: `Flannel, kube-router and Multus keep the network configuration of the nodes in a ConfigMap, under the key cni-conf.json, and
-an init container of their agents copies it to /etc/cni/net.d. If the runtime cannot load the file the node has no pod network: with
-containerd already where a broken file sorts before a good one.
+	Doc: `The container runtime takes the first file by name of its directory, usually /etc/cni/net.d, that ends in .conf, .conflist or
+.json. containerd has no network at all where it cannot load that one, whatever stands behind it; CRI-O passes over it, and has none where
+it can load none.
 
-**How it comes about**: an edit of the ConfigMap left a comma too many or too few, or took name or type away; or the file has a
-list of plugins and is copied to a name that ends in .conf, as an old manifest of Flannel did: only .conflist may hold a list.
+Flannel, kube-router and Multus keep the configuration of the nodes in a ConfigMap, under the key cni-conf.json, and an init container of
+their agents copies it to each node. That shows what is wrong there. With --depth host the files of the nodes themselves are read, and what
+they lack is told in the words of the library with which the runtimes read them (libcni). Without it a file that is broken on a node alone cannot
+be seen: the runtime then says the same as if it had none, and **node-network-not-ready** tells it.
 
-A node has what was copied when its agent last started. If all nodes still work it is a warning: the next start of an agent breaks one.
-A file that is broken on the node alone cannot be seen from here; the runtime then says the same as if it had none, and
-**node-network-not-ready** tells it.
+**How it comes about**: an edit left a comma too many or too few, or took name or type away; a write was cut off when the disk was full or the
+machine went down; the file has a list of plugins and is copied to a name that ends in .conf, as an old manifest of Flannel did: only
+.conflist may hold a list.
 
-**Cure**: correct the ConfigMap, or the name to which the DaemonSet's init container copies it, and restart the DaemonSet.`,
+It is a warning where the node still works: a node has what was copied when its agent last started, and a runtime reads its files when it starts
+and when one is written. A version of CNI that no plugin knows lets the runtime load the file, and each pod fail.
+
+**Cure**: correct the ConfigMap, or the name to which the DaemonSet's init container copies it, and restart the DaemonSet. Where only a node's
+file is broken, delete the plugin's pod there: the new one writes it anew. What no agent writes, correct or rename to end in .disabled.`,
 }
 
 // conf is a network configuration that agents copy to nodes.
@@ -193,5 +201,5 @@ func findConfInvalid(s *facts.Snapshot) []checks.Finding {
 		}
 		out = append(out, f)
 	}
-	return out
+	return append(out, brokenFiles(s, out)...)
 }

@@ -24,7 +24,7 @@ var AgentMissing = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets},
 	MayUse:   []*facts.Source{facts.Events},
-	Explains: []*checks.Check{CiliumNotReady, SubnetEnvMissing, NodenameMissing, WeaveDown, MultusDelegate, SandboxFailures, node.NetworkNotReady},
+	Explains: []*checks.Check{ConfMissing, CiliumNotReady, SubnetEnvMissing, NodenameMissing, WeaveDown, MultusDelegate, SandboxFailures, node.NetworkNotReady},
 	ByHand: []string{"kubectl get daemonsets -A", "kubectl get pods -A -o wide --field-selector spec.nodeName=NODE",
 		"kubectl describe node NODE", "kubectl -n NAMESPACE describe daemonset DAEMONSET"},
 	Run: findAgentMissing,

@@ -17,7 +17,8 @@ var MultusDelegate = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://github.com/k8snetworkplumbingwg/multus-cni/blob/master/docs/configuration.md",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.Events},
-	MayUse:   []*facts.Source{facts.DaemonSets},
+	MayUse:   []*facts.Source{facts.DaemonSets, facts.Files},
+	Parts:    multusParts,
 	Explains: []*checks.Check{SandboxFailures},
 	ByHand: []string{"kubectl get events -A --field-selector reason=FailedCreatePodSandBox",
 		"kubectl get network-attachment-definitions -A", "kubectl get pods -A -o wide -l app=multus",
@@ -32,6 +33,8 @@ writes another file than Multus is told to wait for. No new pod starts on the no
 (multus.sock): the program on the node hands each pod to the daemon, and that does not run there; or Multus was removed and its
 file, which sorts first, was left behind. **A NetworkAttachmentDefinition is missing**: a pod asks for a network that nobody has
 defined in that namespace. Only such pods fail; it is a warning.
+
+With --depth host Multus's file is read: whether the one that it hands pods on to (clusterNetwork), or waits for, is there, before any pod fails.
 
 **Cure**: mend the network plugin's agent, or Multus's, on that node; create the NetworkAttachmentDefinition, or correct the
 annotation. Where Multus was removed, delete its file (00-multus.conf) in /etc/cni/net.d on every node. Where Cilium renamed other
@@ -55,7 +58,16 @@ func findMultusDelegate(s *facts.Snapshot) []checks.Finding {
 			out = append(out, lacksAttachment(&all[i]))
 		}
 	}
-	return out
+	return absentDelegates(s, out)
+}
+
+// multusParts names the nodes of which must be known what their runtimes find, where Multus
+// is installed.
+func multusParts(s *facts.Snapshot) []checks.Part {
+	if s.Depth < facts.Host || multus(s) == nil {
+		return nil
+	}
+	return cniParts(s)
 }
 
 // waitsForFile tells that the network plugin's configuration, by which Multus knows that it is

@@ -30,7 +30,7 @@ var NotInstalled = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets},
 	MayUse:   []*facts.Source{facts.ConfigMaps},
 	When:     bringsItsOwn,
-	Explains: []*checks.Check{node.NetworkNotReady},
+	Explains: []*checks.Check{ConfMissing, node.NetworkNotReady},
 	ByHand: []string{"kubectl get nodes", "kubectl get daemonsets -A", "kubectl -n kube-system get pods",
 		"kubectl netdoctor plugins weave flannel calico cilium   # how to install them"},
 	Run: findNotInstalled,

@@ -43,10 +43,34 @@ func AgentWithProgram(s *facts.Snapshot, node string) *facts.Pod {
 	nodes, net := byNode(s, noProgram)
 	for _, pods := range nodes {
 		if pods[0].pod.Node == node {
-			return net.bringer(pods[0])
+			return net.bringer(node, pods[0].words[0], pods[0].plugin)
+		}
+	}
+	for _, c := range known(seenNodes(s)) {
+		used := c.Used()
+		if c.node.Name != node || used == nil {
+			continue
+		}
+		gone, _ := c.lacks(used)
+		for _, l := range gone {
+			if a := look(s).bringer(node, l.program, ownerOf(l.program)); a != nil {
+				return a
+			}
 		}
 	}
 	return nil
+}
+
+// AgentWithFile returns the file that the runtime of a node cannot load, or "" where none is
+// known, and the agent that writes it when its pod is made anew, or nil.
+func AgentWithFile(s *facts.Snapshot, node string) (file string, agent *facts.Pod) {
+	for _, c := range known(seenNodes(s)) {
+		if broken := c.Broken(); c.node.Name == node && broken != nil {
+			a, _ := look(s).writer(node, broken)
+			return broken.Path, a
+		}
+	}
+	return "", nil
 }
 
 // MissingPlugin tells whether no primary network plugin and no operator of one is there.
@@ -57,4 +81,15 @@ func MissingPlugin(s *facts.Snapshot) (name string, missing bool) {
 		}
 	}
 	return "", true
+}
+
+// WritesElsewhere says where the agent of a node writes its configuration, and which
+// directory the runtime reads in its place, or "".
+func WritesElsewhere(s *facts.Snapshot, node string) string {
+	for _, n := range dirlessNodes(s) {
+		if of, to := astray(writers(s)[node], n.dir); n.node.Name == node && to != "" {
+			return n.elsewhere(of, to).Message
+		}
+	}
+	return ""
 }

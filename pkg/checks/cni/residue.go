@@ -23,6 +23,8 @@ var Residue = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/network-plugins/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.Events, facts.DaemonSets},
+	MayUse:   []*facts.Source{facts.ConfigMaps, facts.Files},
+	Parts:    cniParts,
 	Explains: []*checks.Check{SandboxFailures, node.PodIPDuplicate},
 	ByHand: []string{"kubectl get events -A --field-selector reason=FailedCreatePodSandBox", "kubectl get daemonsets -A",
 		"kubectl get nodes -o custom-columns=NODE:.metadata.name,RANGE:.spec.podCIDR; kubectl get pods -A -o wide",
@@ -39,6 +41,10 @@ pod, while it has another plugin.
 What packages of container runtimes bring along is worse: 10-containerd-net.conflist, 87-podman.conflist and 100-crio-bridge.conf
 connect pods to a bridge of the node alone. The pods run, and nobody on another node reaches them. It is found where Flannel, kube-router or
 kindnet give each node a range, and Ready pods of a node have addresses that are not of it.
+
+With --depth host the nodes' files are read: which one comes first is known then, before any pod fails. Multus's file, which is meant to come first, and
+those that Cilium renamed to end in .cilium_bak are left out, and so are files that no plugin known here writes. A file of another plugin that comes
+later is worth knowing: it takes over while the first one is gone.
 
 Cure: on each such node delete the old plugin's files in /etc/cni/net.d, or rename them so that they end in .disabled. The
 runtime watches the directory, and the pods that wait start with their next try; if not, restart the runtime. If the old plugin is the one that you want,
@@ -58,7 +64,7 @@ func findResidue(s *facts.Snapshot) []checks.Finding {
 		f.Evidence = append(f.Evidence, checks.Quote("DaemonSets and pods", "none of "+left.Name+", but of "+have))
 		out = append(out, f)
 	}
-	return append(out, findStrangers(s)...)
+	return leftFiles(s, append(out, findStrangers(s)...))
 }
 
 // agreed is how long a pod must be Ready before its address counts: after a start of its node it reports

@@ -11,14 +11,16 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-// DNSLimits finds resolver settings of which the kubelet leaves out a part.
+// DNSLimits finds resolver settings of which the kubelet leaves out a part, or hands on one that
+// breaks pods.
 var DNSLimits = &checks.Check{
 	ID:       "kubelet-dns-limits",
-	Title:    "Pods get all nameservers and search paths that are meant for them",
+	Title:    "Pods get the nameservers and search paths that are meant for them",
 	Severity: checks.Warning,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/#known-issues",
 	Needs:    []*facts.Source{facts.Events, facts.Nodes},
-	MayUse:   []*facts.Source{facts.Pods},
+	MayUse:   []*facts.Source{facts.Pods, facts.Configz, facts.Files},
+	Parts:    searchDotParts,
 	ByHand: []string{"kubectl get events -A --field-selector reason=DNSConfigForming",
 		"kubectl get events -A --field-selector reason=CheckLimitsForResolvConf",
 		"grep -E '^(nameserver|search)' /etc/resolv.conf /run/systemd/resolve/resolv.conf # on the node",
@@ -31,6 +33,10 @@ it says so in ` + "`CheckLimitsForResolvConf`" + ` when it starts. The event quo
 **Search paths** that are left out make short names fail, in a way that differs from node to node. **Nameservers** that are left
 out do no harm as a rule, since the first ones are asked anyway: it counts only if the omitted one alone knows some names. Typical
 are nodes with the servers of two interfaces in their file, or with one server twice.
+
+**The search path "."** stands in the file of nodes whose hostname is a full one: systemd-resolved writes it. The kubelet of 1.25.0 copies it into pods,
+and programs built with musl (Alpine's images) then resolve no name; 1.25.1 and all others leave it out (kubernetes/kubernetes#112135). With --depth host the
+file of such a node is read.
 
 Cure: shorten the file that ` + "`resolvConf`" + ` of the kubelet names (the settings of netplan, NetworkManager or DHCP write it), or
 ` + "`dnsConfig`" + ` of the pod where the event is about pods that have one. Pods keep what they started with until they are re-created.`,
@@ -85,7 +91,7 @@ func findDNSLimits(s *facts.Snapshot) []checks.Finding {
 			}
 		}
 	}
-	return out
+	return append(out, findSearchDot(s)...)
 }
 
 // origin returns whose settings are too long: the node's file, for a pod that gets what

@@ -10,7 +10,7 @@ import (
 // Checks lists the package's checks.
 func Checks() []*checks.Check {
 	return []*checks.Check{ResolvConfMissing, ResolvConfLoopback, ClusterDNSMismatch, ClusterDNSEmpty, ClusterDomainMismatch, DNSLimits,
-		DNSSkew, VersionSkew, DefaultPods}
+		DNSSkew, VersionSkew, CNIFlags, DefaultPods}
 }
 
 // configzParts names the live configuration of every kubelet as a part that must be

@@ -67,20 +67,19 @@ func filesToRead(s *facts.Snapshot) string {
 
 // resolvConfParts names the configuration of each kubelet and the file that it reads.
 func resolvConfParts(s *facts.Snapshot) []checks.Part {
-	out := configzParts(s)
+	return append(configzParts(s), resolvConfFiles(s)...)
+}
+
+// resolvConfFiles names the file that each kubelet reads, where nodes are looked at.
+func resolvConfFiles(s *facts.Snapshot) []checks.Part {
 	if s.Depth < facts.Host {
-		return out
+		return nil
 	}
+	var out []checks.Part
 	for _, n := range s.LinuxNodes() {
-		file := resolvConf(s, n.Name)
-		if _, found := s.Files[n.Name][file]; found || file == "" {
-			continue
+		if file := resolvConf(s, n.Name); file != "" {
+			out = append(out, checks.Files(s, n.Name, file)...)
 		}
-		key := n.Name
-		if _, looked := s.Files[n.Name]; looked {
-			key += file
-		}
-		out = append(out, checks.Part{Source: facts.Files, Key: key})
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 )
 
 const (
@@ -34,6 +36,7 @@ var ResolvConfMissing = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/#introduction",
 	Needs:    []*facts.Source{facts.Events, facts.Nodes},
 	MayUse:   []*facts.Source{facts.Pods, facts.Configz, facts.Files},
+	Parts:    resolvConfFiles,
 	Explains: []*checks.Check{symptom.PodNotReady, symptom.ServiceNoEndpoints, symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl get events -A --field-selector reason=CheckLimitsForResolvConf",
 		"kubectl get events -A --field-selector reason=FailedCreatePodSandBox",
@@ -42,7 +45,8 @@ var ResolvConfMissing = &checks.Check{
 	Run: findResolvConfMissing,
 	Doc: `Before it starts a pod, whatever its ` + "`dnsPolicy`" + `, the kubelet reads the file that ` + "`resolvConf`" + ` in its configuration
 names. Where that file does not exist no pod starts on the node any more, not even one on the host's network: they stay in
-ContainerCreating, with the event ` + "`FailedCreatePodSandBox: open …: no such file or directory`" + `. Pods that run already go on.
+ContainerCreating, with the event ` + "`FailedCreatePodSandBox: open …: no such file or directory`" + `. Pods that run already go on. With --depth host
+the file is looked for, before any pod fails.
 
 How it comes about: kubeadm wrote ` + "`/run/systemd/resolve/resolv.conf`" + ` while systemd-resolved ran on the node, and it was switched
 off or removed later; the configuration of an Ubuntu node was copied to a machine that has no systemd-resolved; a slip in the
@@ -58,6 +62,7 @@ type complaint struct {
 	path  string
 	said  []*facts.Event
 	stuck []facts.Ref // pods that it cannot start
+	gone  bool        // the file was looked for, and is not there
 }
 
 func findResolvConfMissing(s *facts.Snapshot) []checks.Finding {
@@ -74,7 +79,14 @@ func findResolvConfMissing(s *facts.Snapshot) []checks.Finding {
 	}
 	var out []checks.Finding
 	for _, n := range s.Nodes {
-		if c := complaints[n.Name]; c != nil && !c.over(s, n.Name) {
+		c := complaints[n.Name]
+		if file := resolvConf(s, n.Name); file != "" && host.Of(s, n.Name).Absent(file) {
+			if c == nil {
+				c = &complaint{path: file}
+			}
+			c.gone = c.path == file
+		}
+		if c != nil && (c.gone || !c.over(s, n.Name)) {
 			out = append(out, c.finding(n.Name))
 		}
 	}
@@ -143,6 +155,9 @@ func (c *complaint) finding(node string) checks.Finding {
 	}
 	if len(c.stuck) == 0 {
 		f.Severity = checks.Warning // it strikes with the next pod
+	}
+	if c.gone {
+		f.Evidence = append(f.Evidence, checks.Quote("Node "+node+", kubelet configz", fmt.Sprintf("resolvConf: %q", c.path)), checks.QuoteFile(node, c.path, "not there"))
 	}
 	for _, e := range c.said {
 		f.Evidence = append(f.Evidence, checks.Quote(e.About.String()+", event "+e.Reason, e.Message))

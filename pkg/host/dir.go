@@ -1,0 +1,81 @@
+package host
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// Entry is one thing that a directory of a node holds.
+type Entry struct {
+	Type   byte  // - a file, d a directory, l a link, anything else something else
+	Size   int64 // in bytes; 0 where it is not known
+	Name   string
+	Target string // where a link leads
+}
+
+// String returns the entry as the listing has it: "- 292 10-flannel.conflist".
+func (e Entry) String() string {
+	text := fmt.Sprintf("%c %d %s", e.Type, e.Size, e.Name)
+	if e.Target != "" {
+		text += " -> " + e.Target
+	}
+	return text
+}
+
+// Dir returns what a directory holds, by name. Unknown says why that is not known, or not
+// in full; it is "" where it is certain that there is no such directory, too.
+func (v View) Dir(dir string) (entries []Entry, unknown string) {
+	listing := "/ls" + dir
+	text, found := v.Read(listing)
+	if why := cmp.Or(v.gap(listing), v.gap(dir)); why != "" {
+		return nil, dir + ": " + why
+	}
+	if !found && !v.Absent(listing) {
+		return nil, dir + ": " + v.Unknown(listing)
+	}
+	for line := range strings.Lines(text) {
+		if e, ok := parseEntry(strings.TrimRight(line, "\r\n")); ok {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	return entries, ""
+}
+
+func parseEntry(line string) (Entry, bool) {
+	kind, rest, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
+	size, name, found := strings.Cut(strings.TrimLeft(rest, " "), " ")
+	if !found || len(kind) != 1 || name == "" {
+		return Entry{}, false
+	}
+	e := Entry{Type: kind[0], Name: name}
+	e.Size, _ = strconv.ParseInt(size, 10, 64) // 0 says that it is not known
+	if e.Type == 'l' {
+		e.Name, e.Target, _ = strings.Cut(name, " -> ")
+	}
+	return e, true
+}
+
+// gap returns what hindered the look at a path, or "".
+func (v View) gap(name string) string { return v.s.Gaps[facts.Files.Name+"/"+v.node+name] }
+
+// gapUnder returns what hindered the look at some path below a directory, with that path,
+// or "".
+func (v View) gapUnder(dir string) string {
+	key := facts.Files.Name + "/" + v.node + dir + "/"
+	first := ""
+	for at := range v.s.Gaps {
+		if strings.HasPrefix(at, key) && (first == "" || at < first) {
+			first = at
+		}
+	}
+	if first == "" {
+		return ""
+	}
+	return strings.TrimPrefix(first, facts.Files.Name+"/"+v.node) + ": " + v.s.Gaps[first]
+}
