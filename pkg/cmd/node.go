@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ func newNode(c *cluster) *cobra.Command {
 			case "host":
 				ctx, cancel := context.WithTimeout(cmd.Context(), nodeTime)
 				defer cancel()
-				return agent.Host(ctx, agent.HostOptions{Root: probe.Mounted, Node: node, Proc: "/proc"}).Write(c.env.Out)
+				resolvConfs := strings.FieldsFunc(c.env.Getenv(probe.ResolvConfVariable), func(r rune) bool { return r == ',' })
+				return agent.Host(ctx, agent.HostOptions{Root: probe.Mounted, Node: node, Proc: "/proc", ResolvConf: resolvConfs}).Write(c.env.Out)
 			case "try":
 				return c.tryPlan(cmd.Context(), node)
 			case "serve":

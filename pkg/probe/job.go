@@ -1,7 +1,9 @@
 package probe
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,13 +18,28 @@ const Mounted = "/host"
 // NodeVariable tells the program of a pod on which node it is.
 const NodeVariable = "NETDOCTOR_NODE"
 
+// ResolvConfVariable names the files, parted by commas, that kubelets take for resolv.conf,
+// of which a node's own files need not tell.
+const ResolvConfVariable = "NETDOCTOR_RESOLV_CONF"
+
+// resolvConfs are the files that the kubelets' live configurations name.
+func (r *run) resolvConfs() []string {
+	seen := map[string]bool{}
+	for _, k := range r.s.Configz {
+		if k != nil && k.ResolverConfig != nil && local(*k.ResolverConfig) && !strings.Contains(*k.ResolverConfig, ",") {
+			seen[*k.ResolverConfig] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
 // mounts are the directories of a node that are looked at, all of which every Linux has.
 // One that were missing would be made by the container runtime, and nothing is changed.
 func mounts() []string { return []string{"/etc", "/run", "/opt", "/proc"} }
 
 // hostJob looks at the files of nodes: a pod on each, in the node's own network, that may
 // read the few directories of mounts and ask the kernel for its rules and its log.
-func hostJob(image string, home *home, nodes []*corev1.Node) *batchv1.Job {
+func hostJob(image string, home *home, nodes []*corev1.Node, resolvConfs []string) *batchv1.Job {
 	job := jobOn(image, home, "host", nodes, []string{"node", "host"})
 	pod := &job.Spec.Template.Spec
 	pod.HostNetwork, pod.DNSPolicy = true, corev1.DNSDefault
@@ -33,6 +50,7 @@ func hostJob(image string, home *home, nodes []*corev1.Node) *batchv1.Job {
 		SELinuxOptions: &corev1.SELinuxOptions{Type: "spc_t"},
 	}
 	c := &pod.Containers[0]
+	c.Env = append(c.Env, corev1.EnvVar{Name: ResolvConfVariable, Value: strings.Join(resolvConfs, ",")})
 	// Rules of netfilter are told to NET_ADMIN alone, the kernel's log to SYSLOG.
 	c.SecurityContext.Capabilities.Add = []corev1.Capability{"NET_ADMIN", "SYSLOG"}
 	for _, dir := range mounts() {

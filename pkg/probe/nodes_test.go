@@ -86,7 +86,7 @@ func TestPodsAreSmall(t *testing.T) {
 	for _, job := range []struct {
 		host bool
 		spec corev1.PodSpec
-	}{{true, hostJob("i", h, nodes).Spec.Template.Spec}, {false, trafficJob("i", h, "try", nodes, nil).Spec.Template.Spec}} {
+	}{{true, hostJob("i", h, nodes, nil).Spec.Template.Spec}, {false, trafficJob("i", h, "try", nodes, nil).Spec.Template.Spec}} {
 		c := job.spec.Containers[0].SecurityContext
 		if *job.spec.AutomountServiceAccountToken || *c.AllowPrivilegeEscalation || !*c.ReadOnlyRootFilesystem || c.Privileged != nil ||
 			c.Capabilities.Drop[0] != "ALL" || job.spec.SecurityContext.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {

@@ -121,7 +121,7 @@ func (r *run) look(ctx context.Context, targets targets) {
 
 // lookAtHosts reads the files of the nodes.
 func (r *run) lookAtHosts(ctx context.Context, home *home, nodes []*corev1.Node) {
-	job := hostJob(r.opts.Image, home, nodes)
+	job := hostJob(r.opts.Image, home, nodes, r.resolvConfs())
 	results, why := r.results(ctx, job, nodes)
 	r.markChanged(ctx)
 	r.mu.Lock()
