@@ -88,7 +88,7 @@ func (c *CNI) parse(file, text string) Conf {
 	} else {
 		var single *libcni.PluginConfig
 		if single, out.Err = libcni.NetworkPluginConfFromBytes([]byte(text)); out.Err == nil {
-			list, out.Err = libcni.ConfListFromConf(single)
+			list, out.Err = libcni.ConfListFromConf(single) //nolint:staticcheck // runtimes still take such files, and nothing else reads them as they do
 		}
 	}
 	if out.Err != nil {

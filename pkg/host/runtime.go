@@ -184,7 +184,7 @@ func (r *Runtime) binDirs() []string {
 		if !r.AtLeast(2, 1) {
 			dirs = nil
 		}
-		if len(dirs) == 0 && f.BinDir != "" && !(f.Version >= 3 && r.AtLeast(2, 4)) {
+		if len(dirs) == 0 && f.BinDir != "" && (f.Version < 3 || !r.AtLeast(2, 4)) {
 			dirs = []string{f.BinDir}
 		}
 		for _, dir := range dirs {
