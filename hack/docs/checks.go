@@ -120,8 +120,9 @@ user may by default. %[5]s prints the ClusterRole for one check.
 - **%[8]s of the network stack**: of the pods of network plugins, of CoreDNS and of kube-proxy, or of a sample where they are many.
 - **%[9]s of the DNS servers**: their ports 8181 (/ready) and 9153 (/metrics).
 - **%[10]s**: the configuration of the kubelets (/configz), or of a sample of them. This right also reaches a kubelet's exec endpoint.
+- **%[11]s of the DNS servers**: questions to their port 53, of ten of them. This right reaches every port of every pod, and may well be withheld.
 `, facts.API, facts.Logs, facts.Probe, facts.Host, "`kubectl netdoctor rbac CHECK`", quoted(facts.SystemNamespaces()), quoted(gather.WellKnownConfigMaps()),
-		"`pods/log`", "`pods/proxy`", "`nodes/proxy`")
+		"`pods/log`", "`pods/proxy`", "`nodes/proxy`", "`pods/portforward`")
 }
 
 func quoted(names []string) string {

@@ -17,6 +17,9 @@ func closed(sources []*facts.Source) []*facts.Source {
 	if slices.ContainsFunc(want, namesPods) {
 		want = append(want, facts.SystemPods)
 	}
+	if slices.Contains(want, facts.Answers) {
+		want = append(want, facts.SystemServices)
+	}
 	if slices.Contains(want, facts.Configz) || slices.Contains(want, facts.Files) {
 		want = append(want, facts.Nodes)
 	}
@@ -38,7 +41,7 @@ func closed(sources []*facts.Source) []*facts.Source {
 
 // namesPods tells whether the network stack's pods say what to ask for.
 func namesPods(src *facts.Source) bool {
-	return src == facts.PodLogs || src == facts.Proxy || src == facts.Metrics || src == facts.ConfigMaps
+	return src == facts.PodLogs || src == facts.Proxy || src == facts.Metrics || src == facts.Answers || src == facts.ConfigMaps
 }
 
 // beyond returns of what reading more takes those sources for which the rights to read
@@ -85,7 +88,7 @@ func scope(src *facts.Source) (out string) {
 		return " by name"
 	case src == facts.PodLogs:
 		return " of the network stack"
-	case src == facts.Proxy || src == facts.Metrics:
+	case src == facts.Proxy || src == facts.Metrics || src == facts.Answers:
 		return " of the DNS servers"
 	case src.Whole == facts.Services:
 		return " in the system namespaces and `default`"

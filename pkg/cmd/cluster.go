@@ -88,10 +88,10 @@ func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.De
 	s, err := gather.Live(bounded, config, gather.Options{
 		Sources: sources, Depth: depth, Namespace: c.namespace(),
 		Now: c.env.Now(), Record: record, Progress: progress.show, Trace: reads.add,
-		AllNodes: how.allNodes, Consistent: how.consistent, Apart: how.window,
+		AllNodes: how.allNodes, Consistent: how.consistent, Apart: how.window, OutsideName: how.outsideName(),
 	})
 	if err == nil {
-		s, err = c.deepen(bounded, config, s, sources, depth, how.deep, progress)
+		s, err = c.deepen(bounded, config, s, sources, depth, how, progress)
 	}
 	progress.clear()
 	if how.verbose > 0 {
@@ -139,8 +139,11 @@ func sourcesFor(list []*checks.Check, all bool) []*facts.Source {
 			need[src] = true
 		}
 	}
-	if need[facts.PodLogs] || need[facts.Proxy] || need[facts.Metrics] || need[facts.ConfigMaps] {
+	if need[facts.PodLogs] || need[facts.Proxy] || need[facts.Metrics] || need[facts.Answers] || need[facts.ConfigMaps] {
 		need[facts.SystemPods] = true
+	}
+	if need[facts.Answers] {
+		need[facts.SystemServices] = true
 	}
 	if need[facts.Configz] || need[facts.Files] {
 		need[facts.Nodes] = true

@@ -38,7 +38,7 @@ func (d *deep) valid() error {
 }
 
 // deepen lets pods look, where the depth and what is asked for take it.
-func (c *cluster) deepen(ctx context.Context, config *rest.Config, s *facts.Snapshot, sources []*facts.Source, depth facts.Depth, how deep, progress *progress) (*facts.Snapshot, error) {
+func (c *cluster) deepen(ctx context.Context, config *rest.Config, s *facts.Snapshot, sources []*facts.Source, depth facts.Depth, how reading, progress *progress) (*facts.Snapshot, error) {
 	asked := slices.ContainsFunc(sources, func(src *facts.Source) bool { return src == facts.Tries || src == facts.Files })
 	if depth < facts.Probe || !asked {
 		return s, nil
@@ -47,7 +47,7 @@ func (c *cluster) deepen(ctx context.Context, config *rest.Config, s *facts.Snap
 		depth = facts.Probe
 	}
 	out, err := probe.Run(ctx, config, s, probe.Options{
-		Depth: depth, Image: how.image, PullSecret: how.pullSecret, Nodes: how.nodes, OutsideName: outsideName, Progress: progress.show,
+		Depth: depth, Image: how.image, PullSecret: how.pullSecret, Nodes: how.nodes, OutsideName: how.outsideName(), Progress: progress.show,
 		Warn: func(what string) {
 			progress.clear()
 			fmt.Fprintln(c.env.ErrOut, "warning: "+report.Clean(what))
@@ -58,6 +58,3 @@ func (c *cluster) deepen(ctx context.Context, config *rest.Config, s *facts.Snap
 	}
 	return out, nil
 }
-
-// outsideName is asked for to see whether names outside the cluster resolve.
-const outsideName = "kubernetes.io."

@@ -12,6 +12,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
 )
 
@@ -65,12 +66,12 @@ func (o *fixCommand) cured(ctx context.Context, e *engine, r repaired, answers a
 	outcome := r.plan.Finding.Check.ID + " finds nothing any more, and nothing new is broken"
 	good := 0
 	for _, a := range answers.Answers {
-		if a.OK {
+		if a.OK() {
 			good++
 		}
 	}
 	if good > 0 {
-		outcome += fmt.Sprintf("; asked from outside, %d of %d DNS servers answer", good, len(answers.Answers))
+		outcome += fmt.Sprintf("; asked from outside, %d of %d DNS servers answer", good, len(answers.Answers)+len(answers.Not))
 	}
 	if err := e.Close(ctx, r.repair, apply.Cured, outcome); err != nil {
 		return fmt.Errorf("cured, but the journal could not be written: %w", err)
@@ -115,7 +116,12 @@ func (o *fixCommand) askOutside(ctx context.Context, e *engine, look apply.Look,
 	line := newProgress(o.env)
 	defer line.clear()
 	line.show("asking the DNS servers from outside")
-	asked.Answers = apply.AskDNS(ctx, e.config, look.Snapshot)
+	for _, a := range gather.AskDNS(ctx, e.config, look.Snapshot) {
+		asked.Answers = append(asked.Answers, a.Answers...)
+		if a.Not != "" {
+			asked.Not = append(asked.Not, apply.NotAsked{Pod: a.Pod, Why: a.Not})
+		}
+	}
 	return asked
 }
 

@@ -19,9 +19,10 @@ func newRBAC(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rbac [CHECK|LAYER ...]",
 		Short: "Print the least ClusterRole for looking",
-		Long: `Print the least ClusterRole that a depth, or certain checks, take. Nothing in it allows a change, with one caveat: get on
-nodes/proxy also reaches the kubelet's exec endpoint. Leave that rule out, or use --depth api, where that is too much; the
-checks that ask kubelets are then unknown.
+		Long: `Print the least ClusterRole that a depth, or certain checks, take. Nothing in it allows a change, with two caveats: get on
+nodes/proxy also reaches the kubelet's exec endpoint, and create on pods/portforward any port of any pod, as whoever
+listens there would let anybody in. Leave such a rule out, or use --depth api, where that is too much: what kubelets say of
+themselves, or what CoreDNS answers when it is asked, is then unknown, and everything else is looked at all the same.
 
 The depths probe and host start pods. Their rights are a Role in the namespace ` + probe.Namespace + `, which is printed with it: made beforehand
 by an administrator it stays, and nobody else needs the right to make namespaces, or pods in others. Whoever may make pods in

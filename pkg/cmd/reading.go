@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/spf13/pflag"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
@@ -21,12 +22,16 @@ const gatherTimeout = 60 * time.Second
 // short enough to wait for.
 const metricsWindow = 2 * time.Second
 
+// projectName is a name outside of every cluster that pods of most clusters may ask for.
+const projectName = "kubernetes.io."
+
 // reading says how a cluster is read; all commands that look share its flags.
 type reading struct {
 	timeout    time.Duration
 	allNodes   bool
 	consistent bool
 	window     time.Duration
+	outside    string
 	verbose    int
 	deep
 }
@@ -36,6 +41,7 @@ func (r *reading) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&r.allNodes, "all-nodes", false, "ask every kubelet and every pod of the network; in large clusters a sample is asked, those in trouble first")
 	fs.BoolVar(&r.consistent, "consistent", false, "read lists as of now, by pages, not from the API server's watch cache, which may lag by a moment and costs less")
 	fs.DurationVar(&r.window, "metrics-window", metricsWindow, "how far apart CoreDNS's metrics are read twice; 0: what they tell is unknown")
+	fs.StringVar(&r.outside, "outside-name", projectName, "a name outside the cluster to ask CoreDNS for, and with --depth probe the servers that it forwards to; empty: none is asked for")
 	r.deep.addFlags(fs)
 	fs.CountVarP(&r.verbose, "verbose", "v", "tell on stderr what was read: objects, bytes, requests, time")
 }
@@ -47,7 +53,18 @@ func (r *reading) valid() error {
 	if r.window < 0 {
 		return usage("--metrics-window %s: must not be negative", r.window)
 	}
+	if _, valid := dns.IsDomainName(r.outside); r.outside != "" && !valid {
+		return usage("--outside-name %s: must be a domain name", r.outside)
+	}
 	return r.deep.valid()
+}
+
+// outsideName returns the name outside the cluster to ask for with its final dot, or "".
+func (r *reading) outsideName() string {
+	if r.outside == "" {
+		return ""
+	}
+	return dns.Fqdn(r.outside)
 }
 
 // reads collects what was read, for --verbose.

@@ -77,6 +77,7 @@ y
 	"-- a/p/logs.txt --\n==== START logs for container c of pod a/p ====\nx\n==== END logs for container c of pod a/p ====\n-- nodes.json --\n{\"items\":[]}\n",
 	"-- a/p/logs.txt --\n==== START logs for container c of pod \n==== END logs for container c of pod \n", "-- _nodes/n/configz.json --\n{\"kubeletconfig\":{}}\n",
 	"-- _nodes/n/host/ --\nx\n-- _nodes/n/host/a//b --\nx\n-- _nodes//host/a --\nx\n-- _nodes/host/a --\n", "-- a/p/metrics/20261126T011203.000Z.prom --\nup 1\n-- a/p/metrics/20261126T011203.000000Z.prom --\nup 2\n-- a/p/metrics/00000101T000000.000Z.prom --\n", "-- a/p/proxy/8181/ready --\nOK\n-- a/p/proxy/9153/../x --\n-- //proxy// --\nx",
+	"-- _probe/answers.json --\n[{\"records\":[],\"kind\":\"\u001b\",\"took\":-1}, null, {\"pod\":\"/\",\"took\":1.5e3}]\n", "-- _probe/answers.json --\nnull\n", "-- _probe/answers.json --\n{}\n",
 	"-- ///.log --\nx\n-- //.log --\nx\n-- /.previous.log --\n-- a/b/.log --\nx", "-- objects.yaml --\nkind: List\nitems:\n- {kind: Node, metadata: {name: n}}\n---\n---\nnull\n",
 	"-- objects.yaml --\nkind: List\nitems: [{kind: List, items: [{kind: Secret}]}]\n", "-- objects.yaml --\na: &a [*a]\n", "-- objects.yaml --\n{\"kind\":\"PodList\",\"items\":null}{}\n",
 	"-- events.json --\n{\"items\":[{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"kind\":\"Pod\"},\"count\":-1,\"series\":{\"count\":-1}}]}\n", "-- nodes.json --\n{\"items\":[{\"kind\":\"Pod\"}]}\n",

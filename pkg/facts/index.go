@@ -23,6 +23,7 @@ type index struct {
 	warnings   map[Ref]*Event      // the newest about each object
 	events     map[string][]*Event // by reason
 	logged     map[string]bool     // "namespace/pod" with at least one container read
+	answers    map[string][]Answer // by "namespace/pod"
 }
 
 // alike is the pods of a namespace that share a template: a selector picks all or none.
@@ -37,6 +38,7 @@ func newIndex(s *Snapshot) index {
 		nodes: make(map[string]*corev1.Node, len(s.Nodes)), podsByNode: make(map[string][]*Pod, len(s.Nodes)),
 		services: make(map[name]*corev1.Service, len(s.Services)), slices: make(map[name][]*EndpointSlice, len(s.Services)),
 		configMaps: map[name]*corev1.ConfigMap{}, warnings: map[Ref]*Event{}, events: map[string][]*Event{}, logged: map[string]bool{},
+		answers: map[string][]Answer{},
 	}
 	for _, n := range s.Nodes {
 		x.nodes[n.Name] = n
@@ -63,6 +65,10 @@ func newIndex(s *Snapshot) index {
 	}
 	for key := range s.Logs {
 		x.logged[key[:strings.LastIndexByte(key, '/')]] = true
+	}
+	for _, a := range s.Answers {
+		of := a.Namespace + "/" + a.Pod
+		x.answers[of] = append(x.answers[of], a)
 	}
 	return x
 }

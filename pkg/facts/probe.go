@@ -84,16 +84,3 @@ func (t Try) String() string {
 	}
 	return text
 }
-
-// Answer is what a DNS server said to a question that came through a port-forward, so that
-// no pod had to be started for it.
-type Answer struct {
-	Namespace string        `json:"namespace"`
-	Pod       string        `json:"pod"`
-	Name      string        `json:"name"` // the name or reverse name that was asked for
-	Type      string        `json:"type"` // A, PTR
-	Rcode     string        `json:"rcode,omitempty"`
-	Records   []string      `json:"records,omitempty"`
-	Took      time.Duration `json:"took,omitempty"`
-	Err       string        `json:"err,omitempty"` // why nothing came, "" where something did
-}

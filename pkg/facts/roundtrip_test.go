@@ -107,6 +107,10 @@ func files(t *testing.T, objects map[*Source][]runtime.Object) (*Snapshot, []Fil
 	b.AddMetrics("a", "p", Scrape{created.Add(3*time.Second + 456789*time.Nanosecond), "up 2\n"})
 	b.AddMetrics("a", "p", Scrape{created.Time, "up 1\n"})
 	b.AddConfigz("n1", &kubeletv1beta1.KubeletConfiguration{ClusterDNS: []string{"10.96.0.10"}})
+	b.AddAnswer(Answer{Namespace: "a", Pod: "p", Kind: AnswerOutside, Name: "far.example.", Type: "A", Took: 5 * time.Second, Err: "no answer in 5 s"})
+	b.AddAnswer(Answer{Namespace: "a", Pod: "p", Kind: AnswerCluster, Name: "kubernetes.default.svc.a.", Type: "AAAA", Rcode: "NOERROR",
+		Records: []string{"fd00::1", "fd00::2"}, Took: 1234567 * time.Nanosecond})
+	b.Gap(Answers, "a/q", "timed out")
 	b.AddFile("n1", "/etc/resolv.conf", "nameserver 127.0.0.53\n")
 	b.Gap(Configz, "n2", "timed out")
 	b.Gap(Files, "", "read only at --depth host")

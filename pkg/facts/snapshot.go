@@ -124,7 +124,7 @@ func (s *Snapshot) MissingPart(src *Source, key string) string {
 	case Configz:
 		_, known = s.Configz[key]
 	case Answers:
-		known = slices.ContainsFunc(s.Answers, func(a Answer) bool { return a.Namespace+"/"+a.Pod == key })
+		known = len(s.index.answers[key]) > 0
 	case Tries:
 		known = slices.ContainsFunc(s.Tries, func(t Try) bool { return t.Node == key })
 	case Files:

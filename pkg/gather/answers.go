@@ -30,7 +30,11 @@ func (g *gatherer) readConfigz(ctx context.Context, s *facts.Snapshot) {
 	}
 	nodes := choose(g, machines(s), sickKubelets, soundKubelets, ailing(s), kindOf)
 	for _, node := range nodes.asked {
-		g.start(func() { g.askKubelet(ctx, node.Name) })
+		g.kubelets.Add(1)
+		g.start(func() {
+			defer g.kubelets.Done()
+			g.askKubelet(ctx, node.Name)
+		})
 	}
 	for _, node := range nodes.left {
 		g.gap(facts.Configz, node.Name, notAsked)
@@ -53,6 +57,9 @@ func (g *gatherer) askKubelet(ctx context.Context, node string) {
 	if err != nil {
 		g.failed(facts.Configz, begin, node, "the kubelet's answer: "+err.Error())
 		return
+	}
+	if config.ClusterDomain != "" {
+		g.tell(config.ClusterDomain)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -93,6 +93,7 @@ func TestListFailsBelowOthers(t *testing.T) {
 	const out = "unauthorized: the server does not accept these credentials"
 	want := known(t, c, "weir").Without(facts.Pods, why).Without(facts.PodLogs, "which pods there are is not known").
 		Without(facts.Proxy, "which pods there are is not known").Without(facts.Metrics, "which pods there are is not known").
+		Without(facts.Answers, "which pods there are is not known").
 		Without(facts.Nodes, out).Without(facts.Configz, "which nodes there are is not known")
 	want.ConfigMaps = want.ConfigMaps[:0]
 	for _, cm := range known(t, c, "weir").ConfigMaps {
@@ -122,7 +123,7 @@ func TestUnauthorizedAfterVersion(t *testing.T) {
 		}
 	}
 	want["configmaps"] = "kube-flannel/kube-flannel-cfg: " + why
-	want["metrics"] = "which pods there are is not known"
+	want["metrics"], want["answers"] = "which pods there are is not known", "which pods there are is not known"
 	want["logs"], want["proxy"] = "which pods there are is not known", "which pods there are is not known"
 	want["configz"] = "which nodes there are is not known"
 	b := facts.NewBuilder(now(), "v1.37.2", facts.Logs)

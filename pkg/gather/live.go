@@ -47,6 +47,10 @@ type Options struct {
 	// Apart is how far apart the metrics of cluster DNS are read twice; 0: they are read once.
 	Apart time.Duration
 
+	// OutsideName is a name outside of the cluster, with its final dot, for which each pod
+	// of cluster DNS is asked; "": none is.
+	OutsideName string
+
 	// AllNodes asks every kubelet and every pod of the network, not a sample of them where
 	// there are many.
 	AllNodes bool
@@ -68,7 +72,7 @@ func Live(ctx context.Context, config *rest.Config, opts Options) (*facts.Snapsh
 		return nil, err
 	}
 	g := &gatherer{
-		client: client, opts: opts, plain: took < near, slots: make(chan struct{}, parallel), answers: map[*facts.Source]*answers{},
+		client: client, opts: opts, plain: took < near, slots: make(chan struct{}, parallel), answers: map[*facts.Source]*answers{}, domain: make(chan string, 1),
 		b: facts.NewBuilder(opts.Now.UTC(), server, opts.Depth),
 	}
 	g.b.Scope(opts.Namespace)
@@ -77,6 +81,7 @@ func Live(ctx context.Context, config *rest.Config, opts Options) (*facts.Snapsh
 	g.readLogs(ctx, s)
 	g.readConfigz(ctx, s)
 	g.readProxy(ctx, s)
+	g.readAnswers(ctx, config, s)
 	g.wg.Wait()
 	g.traceAnswers()
 	g.markUnread()
@@ -131,6 +136,9 @@ type gatherer struct {
 	opts   Options
 	plain  bool // ask for lists without compression
 	slots  chan struct{}
+
+	kubelets sync.WaitGroup // those that are asked for their configuration
+	domain   chan string    // the first cluster domain that one of them named
 
 	wg sync.WaitGroup
 	mu sync.Mutex // guards what follows, and opts.Record

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/miekg/dns"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
+	"github.com/kubectl-netdoctor/netdoctor/test/portforward"
 )
 
 const (
@@ -79,11 +81,27 @@ func sound(name string) *cluster {
 			proxied + dns + ":9153/proxy/metrics":              "coredns_panics_total 0\n",
 			proxied + proxy + ":10256/proxy/livez":             `{"healthy":true}`,
 			"/api/v1/nodes/" + worker + "/proxy/configz":       configz(name + ".example"),
-			"/api/v1/nodes/" + name + "-control/proxy/configz": configz("cluster.local"),
+			"/api/v1/nodes/" + name + "-control/proxy/configz": configz(name + ".example"),
 		},
+		ports: map[string]portforward.Server{dns: portforward.DNS(knowing(name))},
 	}
 	c.serve(name, 0, 3)
 	return c
+}
+
+// knowing is a DNS server that knows the API server's Service, and nothing else.
+func knowing(name string) func(*dns.Msg) *dns.Msg {
+	return func(q *dns.Msg) *dns.Msg {
+		reply := new(dns.Msg).SetReply(q)
+		if q.Question[0].Name != "kubernetes.default.svc."+name+".example." {
+			return reply.SetRcode(q, dns.RcodeNameError)
+		}
+		for _, ip := range []string{"10.96.0.2", "10.96.0.1"} {
+			rr, _ := dns.NewRR(q.Question[0].Name + " 5 IN A " + ip)
+			reply.Answer = append(reply.Answer, rr)
+		}
+		return reply
+	}
 }
 
 // large is the same with Services that take three pages.
@@ -118,7 +136,9 @@ func known(t *testing.T, c *cluster, name string) *facts.Snapshot {
 		b.AddMetrics("kube-system", name+"-dns-0", facts.Scrape{Text: "coredns_panics_total 0\n"})
 	}
 	b.AddConfigz(name+"-worker", &kubeletv1beta1.KubeletConfiguration{ClusterDomain: name + ".example"})
-	b.AddConfigz(name+"-control", &kubeletv1beta1.KubeletConfiguration{ClusterDomain: "cluster.local"})
+	b.AddConfigz(name+"-control", &kubeletv1beta1.KubeletConfiguration{ClusterDomain: name + ".example"})
+	b.AddAnswer(facts.Answer{Namespace: "kube-system", Pod: name + "-dns-0", Kind: facts.AnswerCluster, Name: "kubernetes.default.svc." + name + ".example.", Type: "A",
+		Rcode: "NOERROR", Records: []string{"10.96.0.1", "10.96.0.2"}})
 	b.Gap(facts.Files, "", "read only at --depth host")
 	b.Gap(facts.Tries, "", "read only at --depth probe")
 	return b.Build()
@@ -129,7 +149,8 @@ func same(t *testing.T, want, got *facts.Snapshot) {
 	if d := cmp.Diff(want.Gaps, got.Gaps); d != "" {
 		t.Errorf("gaps (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(facts.Snapshot{}), cmpopts.IgnoreFields(facts.Snapshot{}, "Gaps"), cmpopts.IgnoreFields(facts.Scrape{}, "At"), cmpopts.EquateEmpty()); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(facts.Snapshot{}), cmpopts.IgnoreFields(facts.Snapshot{}, "Gaps"), cmpopts.IgnoreFields(facts.Scrape{}, "At"),
+		cmpopts.IgnoreFields(facts.Answer{}, "Took"), cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("contents (-want +got):\n%s", d)
 	}
 }
@@ -186,6 +207,7 @@ func harbourRequests() []string {
 		"/api/v1/nodes/harbour-control/proxy/configz", "/api/v1/nodes/harbour-worker/proxy/configz",
 		proxied + "harbour-dns-0:8181/proxy/ready", proxied + "harbour-dns-0:9153/proxy/metrics", proxied + "harbour-dns-0:9153/proxy/metrics",
 		proxied + "harbour-proxy-0:10256/proxy/livez",
+		proxied + "harbour-dns-0/portforward", proxied + "harbour-dns-0/portforward", // by websocket, and since that is refused by SPDY
 		proxied + "harbour-dns-0/log?container=coredns&tailLines=500", proxied + "harbour-proxy-0/log?container=kube-proxy&tailLines=500",
 	}
 	for _, key := range append(gather.WellKnownConfigMaps(), "kube-system/harbour-corefile", "kube-system/harbour-zones") {

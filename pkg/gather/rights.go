@@ -44,5 +44,8 @@ func Rules(sources []*facts.Source) []rbacv1.PolicyRule {
 	}
 	add(facts.Proxy, "pods/proxy")
 	add(facts.Configz, "nodes/proxy")
+	if slices.Contains(sources, facts.Answers) {
+		out = append(out, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/portforward"}, Verbs: []string{"create"}})
+	}
 	return out
 }

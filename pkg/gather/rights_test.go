@@ -45,6 +45,9 @@ func allow(allowed map[string]bool, rule rbacv1.PolicyRule, resource string) {
 
 // right is what the API server's authorizer makes of a path.
 func right(path string) string {
+	if strings.HasSuffix(path, "/portforward") {
+		return "create /pods/portforward"
+	}
 	for resource, sub := range map[string]string{"pods/log": "/log", "pods/proxy": ":8181/proxy/ready", "nodes/proxy": "/proxy/configz"} {
 		if strings.HasSuffix(path, sub) || (strings.HasSuffix(path, ":9153/proxy/metrics") || strings.HasSuffix(path, ":10256/proxy/livez")) && resource == "pods/proxy" {
 			return "get /" + resource

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
+	"github.com/kubectl-netdoctor/netdoctor/test/portforward"
 )
 
 // served knows the API's own kinds and those of extensions.
@@ -47,9 +49,10 @@ var (
 // and in protobuf to who accepts it.
 type cluster struct {
 	objects []runtime.Object
-	texts   map[string]string           // by path: what kubelets and pods answer
-	instead map[string]http.HandlerFunc // by path: what is answered in place of all this
-	all     http.HandlerFunc            // the same for every path
+	texts   map[string]string             // by path: what kubelets and pods answer
+	instead map[string]http.HandlerFunc   // by path: what is answered in place of all this
+	all     http.HandlerFunc              // the same for every path
+	ports   map[string]portforward.Server // by pod: what stands behind its ports
 
 	mu    sync.Mutex
 	asked []string // path and query of each request
@@ -70,6 +73,12 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *cluster) answer(w http.ResponseWriter, r *http.Request) {
+	if of, asked := strings.CutSuffix(r.URL.Path, "/portforward"); asked {
+		if to := c.ports[path.Base(of)]; to != nil {
+			portforward.Serve(w, r, to)
+			return
+		}
+	}
 	if text, found := c.texts[r.URL.Path]; found {
 		fmt.Fprint(w, text)
 		return

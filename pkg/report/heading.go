@@ -123,6 +123,7 @@ func samples(s *facts.Snapshot) []string {
 		{facts.Configz, "%s of %s kubelets asked"},
 		{facts.PodLogs, "logs of %s of %s network pods"},
 		{facts.Proxy, "%s of %s pods of CoreDNS and kube-proxy asked"},
+		{facts.Answers, "%s of %s CoreDNS pods asked for names"},
 	} {
 		if sample, found := s.Sampled[of.src.Name]; found {
 			out = append(out, fmt.Sprintf(of.text, Count1000(sample.Asked), Count1000(sample.Of)))

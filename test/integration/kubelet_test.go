@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/test/plane"
+	"github.com/kubectl-netdoctor/netdoctor/test/portforward"
 )
 
 // kubelet is a stand-in for the kubelets of all nodes: the API server comes to it for
@@ -20,6 +21,7 @@ import (
 type kubelet struct {
 	logs    func(namespace, pod, container string, previous bool) (string, bool)
 	configz func(nodeIP string) (string, bool)
+	ports   portforward.Server // behind those of every pod; nil: none is forwarded
 }
 
 // serve listens on the kubelets' port of every address until the test ends.
@@ -43,6 +45,9 @@ func (k kubelet) serve(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(text))
 	})
+	if k.ports != nil {
+		mux.HandleFunc("/portForward/{namespace}/{pod}", func(w http.ResponseWriter, r *http.Request) { portforward.Serve(w, r, k.ports) })
+	}
 	plane.ServeKubelets(t, mux)
 }
 

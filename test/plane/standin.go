@@ -50,6 +50,7 @@ func (n *StandIn) Serve(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", func(w http.ResponseWriter, r *http.Request) { n.now.Load().log(w, r) })
 	mux.HandleFunc("GET /configz", func(w http.ResponseWriter, r *http.Request) { n.now.Load().configz(w, r) })
+	mux.HandleFunc("/portForward/{namespace}/{pod}", func(w http.ResponseWriter, r *http.Request) { n.now.Load().forward(w, r) })
 	ServeKubelets(t, mux)
 	for _, port := range []string{"8181", "9153", "10256"} {
 		Serve(t, ":"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.now.Load().pod(w, r) }))

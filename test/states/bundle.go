@@ -34,7 +34,7 @@ func readBundle(name string) (*State, error) {
 }
 
 func (s *State) takeFile(name string, data []byte) error {
-	if path.Ext(name) != ".json" || name == "bundle.json" || name == "gaps.json" || strings.HasPrefix(name, "_nodes/") {
+	if path.Ext(name) != ".json" || name == "bundle.json" || name == "gaps.json" || strings.HasPrefix(name, "_nodes/") || strings.HasPrefix(name, "_probe/") {
 		s.files[name] = data
 		return nil
 	}

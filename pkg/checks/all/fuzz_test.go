@@ -286,7 +286,8 @@ func FuzzLogs(f *testing.F) {
 }
 
 // FuzzAnswers gives any texts as what every pod of cluster DNS and every kube-proxy answers
-// when it is asked how it fares, and as the metrics of cluster DNS, which are read twice.
+// when it is asked how it fares or for a name, and as the metrics of cluster DNS, which are
+// read twice.
 func FuzzAnswers(f *testing.F) {
 	long(f)
 	for _, text := range seeds.Files(f, func(name string) bool { return path.Base(name) == "metrics" })[:2] {
@@ -320,8 +321,32 @@ func FuzzAnswers(f *testing.F) {
 		for key := range s.Metrics {
 			s.Metrics[key] = []facts.Scrape{{At: s.Taken.Add(-5 * time.Second), Text: before}, {At: s.Taken, Text: metrics}}
 		}
+		s = answering(s, n, answer, time.Duration(times)*time.Second)
 		examine(t, s, len(s.Proxy)*(len(answer)+len(before)+len(metrics)))
 	})
+}
+
+// answering lets every DNS server give an answer to each question, in its code, its values or
+// in place of both.
+func answering(s *facts.Snapshot, n uint8, text string, took time.Duration) *facts.Snapshot {
+	b := facts.Extend(s)
+	for i, p := range s.DNSPods() {
+		for j, kind := range []facts.AnswerKind{facts.AnswerCluster, facts.AnswerReverse, facts.AnswerOutside, facts.AnswerKind(text)} {
+			a := facts.Answer{Namespace: p.Namespace, Pod: p.Name, Kind: kind, Name: "kubernetes.default.svc.cluster.local.", Type: "A", Rcode: "NOERROR", Took: took}
+			switch (int(n) + i + j) % 5 {
+			case 0:
+				a.Rcode = text
+			case 1:
+				a.Records = []string{text, text}
+			case 2:
+				a.Err = text
+			case 3:
+				a.Name, a.Type, a.Rcode = text, text, "NXDOMAIN"
+			}
+			b.AddAnswer(a)
+		}
+	}
+	return b.Build()
 }
 
 // FuzzConfigMaps gives any text as one key of one ConfigMap of a captured cluster.

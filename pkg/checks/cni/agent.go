@@ -33,7 +33,7 @@ var AgentUnhealthy = &checks.Check{
 	Needs:    []*facts.Source{facts.Pods},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Events, facts.PodLogs},
 	Explains: []*checks.Check{ConfMissing, SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, MultusDelegate, SandboxFailures, node.NetworkNotReady,
-		coredns.APIUnreachable, symptom.PodNotReady},
+		coredns.APIUnreachable, coredns.NotSynced, symptom.PodNotReady},
 	ByHand: []string{"kubectl get pods -A -o wide", "kubectl -n NAMESPACE logs POD --all-containers --previous",
 		"kubectl -n NAMESPACE describe pod POD"},
 	Run: findAgentsUnhealthy,

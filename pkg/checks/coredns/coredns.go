@@ -13,5 +13,6 @@ func Checks() []*checks.Check {
 		CorefileRemoved, LoopPluginMissing, ReloadPluginMissing, LogEnabled, MetricsBind,
 		Version, SingleReplica, PodsMode, BackupDrift, MemorySize, LegacyKubeDNS,
 		NodeLocalClusterDNS, NodeLocalUpstream,
-		NameShadowed, CPU, ServfailRate, NXDomainRatio, Latency, Cache, Panics}
+		NameShadowed, CPU, ServfailRate, NXDomainRatio, Latency, Cache, Panics,
+		NotSynced, PodAnswers, PodOutside, Reverse}
 }

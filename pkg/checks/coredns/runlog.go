@@ -76,6 +76,7 @@ func (o *byOwner) add(v server, f checks.Finding) {
 		o.findings = append(o.findings, f)
 		return
 	}
+	o.findings[i].Severity = max(o.findings[i].Severity, f.Severity)
 	o.findings[i].Evidence = append(o.findings[i].Evidence, f.Evidence...)
 	o.findings[i].Places = append(o.findings[i].Places, f.Places...)
 }

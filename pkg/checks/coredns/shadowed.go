@@ -19,6 +19,7 @@ var NameShadowed = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://coredns.io/plugins/template/",
 	Needs:    []*facts.Source{facts.SystemPods, facts.ConfigMaps},
+	Explains: []*checks.Check{PodAnswers},
 	ByHand: []string{"kubectl -n kube-system get configmap coredns -o yaml",
 		"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default"},
 	Run: findNameShadowed,

@@ -17,9 +17,9 @@ var UpstreamFailing = &checks.Check{
 	Severity: checks.Warning, // the log has no times: it may be over
 	URL:      "https://coredns.io/plugins/forward/",
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs},
-	MayUse:   []*facts.Source{facts.Proxy},
+	MayUse:   []*facts.Source{facts.Proxy, facts.Answers},
 	Parts:    runningLogs,
-	Explains: []*checks.Check{MaxConcurrent, ServfailRate, Latency},
+	Explains: []*checks.Check{MaxConcurrent, PodOutside, ServfailRate, Latency},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --tail=500 | grep plugin/errors",
 		"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup example.com UPSTREAM"},
 	Run: findUpstreamFailing,
@@ -33,7 +33,8 @@ from the nodes and not from pods, by a network plugin that does not masquerade p
 that selects the CoreDNS pods, or by a VPN that rewrote the node's resolv.conf (100.100.100.100 of Tailscale).
 
 A finding needs ten failed questions since the configuration came into force, for three different names or the loop plugin's own, and
-at least one for each hour that the server has run. Where its metrics can be read, at least one in twenty must have failed.
+at least one for each hour that the server has run. Where its metrics can be read, at least one in twenty must have failed. Lines of a log
+may tell of what is over: it is a warning, and an error where a name that the pod was asked for at this very moment (--outside-name) does not resolve, either.
 
 Cure: ask that server from a pod on the same node and from the node itself. If the node gets an answer and the pod none, it is
 the network between; if neither does, the nameserver. Until then, forward to servers that answer:
@@ -73,7 +74,12 @@ func findUpstreamFailing(s *facts.Snapshot) []checks.Finding {
 			evidence = append(evidence, v.quote(f.last[upstream]))
 		}
 		evidence = append(evidence, checks.Quote(v.pod.Ref().String()+", log", fmt.Sprintf("%d such lines, about %d names", f.count, len(f.names))))
+		severity := checks.Warning // it may be over
+		if a := s.AnswerOf(v.pod, facts.AnswerOutside); a != nil && !a.OK() {
+			evidence, severity = append(evidence, v.quoteAnswer(a)), checks.Error
+		}
 		out.add(v, checks.Finding{
+			Severity: severity,
 			Message:  "gets no answer to questions that it forwards: names outside the cluster do not resolve, or slowly",
 			Evidence: evidence,
 			Remedy: fmt.Sprintf("Ask %s from a pod on the same node and from the node itself: if only the node gets an answer, look for a firewall, a NetworkPolicy "+

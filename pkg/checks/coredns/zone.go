@@ -23,6 +23,7 @@ var ZoneMismatch = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.ConfigMaps, facts.Configz, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Nodes},
 	Parts:    anyConfigz,
+	Explains: []*checks.Check{PodAnswers},
 	ByHand: []string{"kubectl -n kube-system get configmap coredns -o yaml",
 		`kubectl get --raw "/api/v1/nodes/NODE/proxy/configz"`,
 		"kubectl exec POD -- cat /etc/resolv.conf"},

@@ -33,7 +33,7 @@ var ResolvConfLoopback = &checks.Check{
 	MayUse:   []*facts.Source{facts.Files, facts.ConfigMaps},
 	Parts:    resolvConfParts,
 	When:     filesToRead,
-	Explains: []*checks.Check{coredns.Loop, coredns.OOM, DefaultPods},
+	Explains: []*checks.Check{coredns.Loop, coredns.OOM, coredns.PodOutside, DefaultPods},
 	ByHand: []string{`kubectl get --raw "/api/v1/nodes/NODE/proxy/configz"`,
 		"cat /etc/resolv.conf /run/systemd/resolve/resolv.conf # on the node",
 		`kubectl run d --rm -it --restart=Never --image=busybox:1.36 --overrides='{"spec":{"nodeName":"NODE","dnsPolicy":"Default"}}' -- cat /etc/resolv.conf`},

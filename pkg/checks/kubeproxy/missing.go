@@ -24,7 +24,7 @@ var Missing = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	MayUse:   []*facts.Source{facts.SystemEvents},
 	When:     unanswerable,
-	Explains: []*checks.Check{symptom.PodNotReady, coredns.APIUnreachable},
+	Explains: []*checks.Check{symptom.PodNotReady, coredns.APIUnreachable, coredns.NotSynced},
 	ByHand: []string{"kubectl -n kube-system get daemonset kube-proxy",
 		"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide", "kubectl describe node NODE"},
 	Run: findMissing,

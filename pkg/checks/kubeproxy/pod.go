@@ -20,7 +20,7 @@ var PodUnhealthy = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods},
 	MayUse:   []*facts.Source{facts.PodLogs, facts.Nodes, facts.SystemEvents},
 	When:     noPods,
-	Explains: []*checks.Check{symptom.PodNotReady, NotSynced, coredns.APIUnreachable},
+	Explains: []*checks.Check{symptom.PodNotReady, NotSynced, coredns.APIUnreachable, coredns.NotSynced},
 	ByHand: []string{"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide",
 		"kubectl -n kube-system logs POD --previous", "kubectl -n kube-system describe pod POD"},
 	Run: findPodUnhealthy,

@@ -20,7 +20,7 @@ var SyncErrors = &checks.Check{
 	MayUse:   []*facts.Source{facts.Nodes},
 	When:     noLogs,
 	Parts:    func(s *facts.Snapshot) []checks.Part { return logParts(readyProxies(s)) },
-	Explains: []*checks.Check{NotSynced, coredns.APIUnreachable},
+	Explains: []*checks.Check{NotSynced, coredns.APIUnreachable, coredns.NotSynced},
 	ByHand: []string{"kubectl -n kube-system logs POD | grep -A3 -E 'Failed to|sync failed'",
 		"lsof /run/xtables.lock # on the node", "nft list ruleset # on the node"},
 	Run: findSyncErrors,

@@ -21,7 +21,7 @@ var BackendMixed = &checks.Check{
 	URL:      "https://github.com/kubernetes-sigs/iptables-wrappers",
 	Needs:    []*facts.Source{facts.Files, facts.Nodes},
 	Parts:    backendParts,
-	Explains: []*checks.Check{coredns.APIUnreachable},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced},
 	ByHand: []string{"iptables-legacy-save | grep -c KUBE; iptables-nft-save | grep -c KUBE # on the node",
 		"iptables-nft-save -t mangle | grep KUBE-IPTABLES-HINT; iptables-legacy-save -t mangle | grep KUBE-IPTABLES-HINT # on the node", "iptables --version # on the node"},
 	Run: findBackendMixed,

@@ -21,7 +21,7 @@ var CIDROverlap = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets, facts.Services},
 	MayUse:   []*facts.Source{facts.ConfigMaps},
 	When:     overlapUnseen,
-	Explains: []*checks.Check{coredns.APIUnreachable},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced},
 	ByHand: []string{"kubectl get nodes -o custom-columns='NODE:.metadata.name,CIDR:.spec.podCIDRs,ADDRESSES:.status.addresses[*].address'",
 		"kubectl get services -A -o wide", "kubectl get servicecidrs",
 		"kubectl -n kube-system get configmap kubeadm-config -o yaml | grep -i subnet"},

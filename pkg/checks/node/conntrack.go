@@ -22,7 +22,7 @@ var ConntrackPressure = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Events},
 	MayUse:   []*facts.Source{facts.Files},
 	Parts:    conntrackParts,
-	Explains: []*checks.Check{coredns.APIUnreachable, coredns.UpstreamFailing},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside},
 	ByHand: []string{"kubectl get events -A --field-selector reason=ConntrackFull", "kubectl describe node NODE",
 		"sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max # on the node", "dmesg | grep conntrack # on the node"},
 	Run: findConntrackFull,

@@ -34,7 +34,7 @@ var KubernetesBroken = &checks.Check{
 	MayUse:   []*facts.Source{facts.SystemPods, facts.PodLogs},
 	Parts:    lostParts,
 	When:     defaultUnread,
-	Explains: []*checks.Check{coredns.APIUnreachable, cni.AgentUnhealthy, symptom.PodNotReady},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, cni.AgentUnhealthy, symptom.PodNotReady},
 	ByHand: []string{"kubectl -n default get service kubernetes -o yaml",
 		"kubectl -n default get endpointslices -l kubernetes.io/service-name=kubernetes",
 		"kubectl run api --rm -it --restart=Never --image=busybox:1.36 -- wget -qO- -T 4 --no-check-certificate https://kubernetes.default/livez"},

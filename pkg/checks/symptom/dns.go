@@ -20,15 +20,16 @@ var DNSDown = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
 	Needs:    []*facts.Source{facts.SystemServices, facts.SystemEndpointSlices},
-	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes},
+	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes, facts.Answers, facts.ConfigMaps},
 	When:     dnsOutside,
 	ByHand:   []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default"},
 	Run:      findDNSDown,
 	Doc: `No pod of the cluster, or of a node, can resolve a name: the address that the kubelet writes into the
-pods' resolv.conf belongs to no DNS Service, or nothing ready stands behind that Service. This is what users report ("DNS
+pods' resolv.conf belongs to no DNS Service, or nothing ready stands behind that Service, or every pod behind it was asked
+through a port-forward and knows neither names of the cluster nor others. This is what users report ("DNS
 is down"); the cause is always something else, and is named above it.
 
-It is inferred from the objects of the API alone. A probe (--depth probe) would send real queries.`,
+What lies between a pod and the DNS servers is not seen here: that would take real queries from pods (--depth probe).`,
 }
 
 // dnsOutside says why no Service of this cluster need answer, or "". EKS Auto Mode serves DNS on
@@ -54,6 +55,12 @@ func findDNSDown(s *facts.Snapshot) []checks.Finding {
 			Remedy:   "Cure the cause; nothing is to be done here.",
 		}}
 	}
+	if said := silent(s); len(said) > 0 {
+		return []checks.Finding{{
+			Subject: facts.ClusterDNS(), Message: "is down: names do not resolve in any pod", Evidence: said,
+			Remedy: "Cure the cause; nothing is to be done here.",
+		}}
+	}
 	listens := s.DNSListeners()
 	answered := func(ip string) bool { return listens(ip) || served(s, services, ip) }
 	var out []checks.Finding
@@ -70,6 +77,29 @@ func findDNSDown(s *facts.Snapshot) []checks.Finding {
 		})
 	}
 	return out
+}
+
+// silent quotes what the DNS servers said, if each that clients are sent to was asked and
+// has no answer to anything. What may hold for us alone does not count.
+func silent(s *facts.Snapshot) []checks.Evidence {
+	var said []checks.Evidence
+	for _, p := range s.DNSPods() {
+		if !p.Ready || p.Deleting {
+			continue
+		}
+		all := s.AnswersOf(p)
+		if len(all) == 0 || s.Selective(p) != "" || slices.ContainsFunc(all, facts.Answer.OK) {
+			return nil
+		}
+		mute := !slices.ContainsFunc(all, func(a facts.Answer) bool { return a.Err == "" })
+		if !mute && s.AnswerOf(p, facts.AnswerOutside) == nil {
+			return nil // names outside may resolve
+		}
+		for _, a := range all {
+			said = append(said, checks.Quote(p.Ref().String()+", asked through a port-forward", a.String()))
+		}
+	}
+	return said
 }
 
 // served tells whether an address is that of a DNS Service with ready endpoints.

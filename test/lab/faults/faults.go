@@ -71,7 +71,7 @@ func All() []*Fault {
 	return []*Fault{
 		noPlugin(), conflistDeleted(), pluginBinaryMissing(), conflistInvalid(), conflistLeftover(), subnetEnvMissing(),
 		loopResolvConf(), loopCorefileSelf(), loopCorefileService(), corefileProxy(), corefileSyntax(), corednsRBAC(),
-		corednsOOM(), corednsScaledToZero(), corednsNoBind(), corefileKeyMissing(), dnsSelector(), dnsPorts(),
+		corednsOOM(), corednsScaledToZero(), corednsReplicaDeaf(), corednsNoBind(), corefileKeyMissing(), dnsSelector(), dnsPorts(),
 		dnsServiceDeleted(), kubeletClusterDNS(), kubeletResolvConf(), proxyMissing(), proxyConfigYAML(), proxyKubeconfig(), proxyKubeconfigRefused(),
 		proxyIPVS(), proxyHostname(), proxyClusterCIDR(), vxlanBlocked(), ipForwardOff(), forwardDrop(),
 		mtuTooLarge(), proxyRuleLost(), kubeletFlags(), flannelPublicIP(), serviceSelector(), serviceTargetPort(), podsNeverReady(), trafficPolicyLocal(), kubernetesEndpoints(),
