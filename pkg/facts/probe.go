@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// ProbeNamespace is where pods are made that look deeper than the API. Policies of that
+// namespace hold for what they try.
+const ProbeNamespace = "kubectl-netdoctor"
+
 // Try is one thing that a probe pod tried, and what came of it. It is how traffic that no
 // object of the API tells of becomes a fact.
 type Try struct {

@@ -50,6 +50,7 @@ type Plugin struct {
 
 	UsesPodCIDR           bool     `json:"usesPodCIDR"`
 	EnforcesNetworkPolicy string   `json:"enforcesNetworkPolicy"`
+	Policies              string   `json:"policies"`
 	ReplacesKubeProxy     string   `json:"replacesKubeProxy"`
 	Ports                 []string `json:"ports"`
 
@@ -111,6 +112,18 @@ func Installable() []*Plugin {
 		}
 	}
 	return out
+}
+
+// Port returns the protocol and the port between nodes that serve a purpose, such as "UDP
+// 8472" for VXLAN, or "".
+func (p *Plugin) Port(purpose string) string {
+	for _, entry := range p.Ports {
+		words := strings.SplitN(entry, " ", 3)
+		if len(words) == 3 && words[2] == purpose {
+			return words[0] + " " + words[1]
+		}
+	}
+	return ""
 }
 
 func parse(data []byte) ([]Plugin, error) {

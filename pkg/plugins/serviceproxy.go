@@ -27,6 +27,31 @@ func ServiceProxy(s *facts.Snapshot) string {
 	return openshift(s)
 }
 
+// ProxiesOn names what keeps the rules for Services on a node: its kube-proxy, the DaemonSets
+// where it has none, and else the agents of network plugins, which may replace it. It reads
+// Pods and DaemonSets.
+func ProxiesOn(s *facts.Snapshot, node string) []facts.Ref {
+	var out []facts.Ref
+	for _, p := range s.KubeProxyPods() {
+		if p.Node == node {
+			out = append(out, p.Ref())
+		}
+	}
+	if len(out) == 0 {
+		for _, d := range s.KubeProxyDaemonSets() {
+			out = append(out, facts.Ref{Kind: "DaemonSet", Namespace: d.Namespace, Name: d.Name})
+		}
+	}
+	if len(out) == 0 {
+		for _, p := range Agents(s) {
+			if p.Node == node {
+				out = append(out, p.Ref())
+			}
+		}
+	}
+	return out
+}
+
 // embedded recognises distributions that bring their own kube-proxy, by what their
 // nodes say of themselves.
 func embedded(s *facts.Snapshot) string {

@@ -19,7 +19,7 @@ import (
 
 const (
 	// Namespace is where everything is made. One name for all runs lets a role name it.
-	Namespace = "kubectl-netdoctor"
+	Namespace = facts.ProbeNamespace
 	// Keep is the annotation by which an administrator makes the namespace beforehand: it is
 	// used then and not deleted, and nobody needs the right to make namespaces.
 	Keep = "netdoctor/keep"

@@ -22,6 +22,9 @@ const (
 	// longest is how long a pod may live, whatever becomes of the doctor; those that answer
 	// the others live through both rounds.
 	longest = time.Minute
+	// headStart is how long nodes are looked at before pods with a network start there, where
+	// some take longer.
+	headStart = 20 * time.Second
 	// goodbye is how long cleaning up may take, also after an interrupt.
 	goodbye = 30 * time.Second
 	// parallel is how many logs are read at once.
@@ -111,12 +114,26 @@ func (r *run) look(ctx context.Context, targets targets) {
 	for node, why := range targets.left {
 		r.part(facts.Files, node, why)
 	}
+	var wait sync.WaitGroup
+	seen := make(chan struct{})
+	wait.Go(func() {
+		defer close(seen)
+		if r.opts.Depth >= facts.Host {
+			r.lookAtHosts(ctx, home, targets.nodes)
+		}
+	})
 	// Nodes come first: plugins set ip_forward, and more, each time they give a pod its
-	// network, and what was wrong until then would not be seen.
-	if r.opts.Depth >= facts.Host {
-		r.lookAtHosts(ctx, home, targets.nodes)
+	// network, and what was wrong until then would not be seen. One that does not answer
+	// keeps the others no longer than that.
+	late := time.NewTimer(headStart)
+	defer late.Stop()
+	select {
+	case <-seen:
+	case <-late.C:
+	case <-ctx.Done():
 	}
 	r.tryTraffic(ctx, home, sample(targets.nodes, len(r.opts.Nodes) > 0))
+	wait.Wait()
 }
 
 // lookAtHosts reads the files of the nodes.

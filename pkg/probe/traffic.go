@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
@@ -65,6 +66,11 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 // that run.
 func (r *run) peers(ctx context.Context, home *home, nodes []*corev1.Node) (map[string]string, func(node string) string) {
 	addresses := map[string]string{}
+	if end, bounded := ctx.Deadline(); bounded { // the others need the rest of the time to try
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)*3/5)
+		defer cancel()
+	}
 	job := trafficJob(r.opts.Image, home, "serve", nodes, []string{"serve"})
 	job.Spec.ActiveDeadlineSeconds = ptr.To(int64((2*longest + goodbye).Seconds())) // they answer until the others have tried
 	pods, err := r.follow(ctx, job, len(nodes), func(p *corev1.Pod) bool {

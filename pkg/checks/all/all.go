@@ -11,6 +11,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/policy"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/service"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/workload"
 )
 
@@ -27,6 +28,7 @@ func Layers() []Layer {
 	return []Layer{
 		{"cni", "Network plugin", cni.Checks()},
 		{"node", "Nodes", node.Checks()},
+		{"traffic", "Traffic between pods", traffic.Checks()},
 		{"kubelet", "kubelet", kubelet.Checks()},
 		{"coredns", "CoreDNS and the DNS Service", coredns.Checks()},
 		{"kube-proxy", "kube-proxy", kubeproxy.Checks()},

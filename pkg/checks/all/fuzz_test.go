@@ -31,7 +31,7 @@ import (
 var fuzzed = []string{
 	"test/clusters/loop-with-node-files", "test/clusters/lab/loop-resolvconf.tar.gz", "test/clusters/lab/kubernetes-endpoints.tar.gz",
 	"test/clusters/lab/proxy-kubeconfig.tar.gz", "test/clusters/lab/proxy-hostname.tar.gz", "test/clusters/lab/coredns-rbac.tar.gz",
-	"test/clusters/lab/coredns-no-bind.tar.gz", "test/clusters/lab/subnet-env-missing.tar.gz", "test/clusters/lab/vxlan-blocked.tar.gz",
+	"test/clusters/lab/coredns-no-bind.tar.gz", "test/clusters/lab/subnet-env-missing.tar.gz", "test/clusters/lab/vxlan-blocked.tar.gz", "test/clusters/probe/vxlan-blocked.tar.gz", "test/clusters/probe/host-forward-drop.tar.gz",
 }
 
 // moreConfig are ConfigMaps that the captured clusters lack and checks read.

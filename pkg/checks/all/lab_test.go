@@ -22,7 +22,36 @@ var update = flag.Bool("update", false, "write roots.txt anew")
 // TestBrokenLabs holds the roots of each state that the lab was broken into, captured by
 // its suite, against roots.txt. What no check can name yet has none, or a symptom.
 func TestBrokenLabs(t *testing.T) {
-	dir := filepath.Join(root, "test/clusters/lab")
+	holdRoots(t, "test/clusters/lab", func(n *cause.Node) string { return fmt.Sprintf("%s (%s)", n.Check.ID, n.Severity) })
+}
+
+// TestProbedLabs does so with states that pods have looked at: what they met with stands below
+// its cause.
+func TestProbedLabs(t *testing.T) {
+	holdRoots(t, "test/clusters/probe", func(n *cause.Node) string {
+		text := fmt.Sprintf("%s (%s)", n.Check.ID, n.Severity)
+		if ids := below(n); len(ids) > 0 {
+			text += " > " + strings.Join(ids, " ")
+		}
+		return text
+	})
+}
+
+// below names the checks of what a finding explains, each once.
+func below(n *cause.Node) []string {
+	var out []string
+	for _, s := range n.Symptoms {
+		out = append(append(out, s.Check.ID), below(s)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// holdRoots holds what is told of each root of the bundles in a directory against its
+// roots.txt.
+func holdRoots(t *testing.T, path string, tell func(*cause.Node) string) {
+	t.Helper()
+	dir := filepath.Join(root, path)
 	bundles, err := filepath.Glob(filepath.Join(dir, "*.tar.gz"))
 	if err != nil || len(bundles) == 0 {
 		t.Fatalf("no bundles in %s: %v", dir, err)
@@ -35,7 +64,7 @@ func TestBrokenLabs(t *testing.T) {
 		}
 		var roots []string
 		for _, n := range cause.Roots(s, checks.Run(s, all.Checks())) {
-			roots = append(roots, fmt.Sprintf("%s (%s)", n.Check.ID, n.Severity))
+			roots = append(roots, tell(n))
 		}
 		slices.Sort(roots)
 		line := strings.TrimSuffix(filepath.Base(name), ".tar.gz") + ": " + strings.Join(roots, ", ")

@@ -14,6 +14,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
@@ -33,7 +34,7 @@ var AgentUnhealthy = &checks.Check{
 	Needs:    []*facts.Source{facts.Pods},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Events, facts.PodLogs},
 	Explains: []*checks.Check{ConfMissing, SubnetEnvMissing, NodenameMissing, WeaveDown, CiliumNotReady, MultusDelegate, SandboxFailures, node.NetworkNotReady,
-		coredns.APIUnreachable, coredns.NotSynced, symptom.PodNotReady},
+		coredns.APIUnreachable, coredns.NotSynced, symptom.PodNotReady, traffic.PodToPod},
 	ByHand: []string{"kubectl get pods -A -o wide", "kubectl -n NAMESPACE logs POD --all-containers --previous",
 		"kubectl -n NAMESPACE describe pod POD"},
 	Run: findAgentsUnhealthy,

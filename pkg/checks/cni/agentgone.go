@@ -4,6 +4,7 @@ import (
 	"regexp"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -61,7 +62,7 @@ var WeaveDown = &checks.Check{
 	URL:      "https://github.com/weaveworks/weave/blob/master/site/kubernetes/kube-addon.md",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.Events},
 	MayUse:   []*facts.Source{facts.DaemonSets},
-	Explains: []*checks.Check{SandboxFailures},
+	Explains: []*checks.Check{SandboxFailures, traffic.PodToPod},
 	ByHand: []string{"kubectl -n kube-system get pods -l name=weave-net -o wide", "kubectl -n kube-system logs POD -c weave",
 		"curl http://127.0.0.1:6784/status # on the node"},
 	Run: findWeaveDown,

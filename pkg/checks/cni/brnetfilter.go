@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
@@ -20,7 +21,7 @@ var BrNetfilter = &checks.Check{
 	Needs:    []*facts.Source{facts.Pods, facts.PodLogs},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Files},
 	Parts:    bridgeParts,
-	Explains: []*checks.Check{AgentUnhealthy},
+	Explains: []*checks.Check{AgentUnhealthy, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-flannel logs daemonset/kube-flannel-ds --previous",
 		"lsmod | grep br_netfilter # on the node", "sysctl net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables # on the node"},
 	Run: findBrNetfilter,

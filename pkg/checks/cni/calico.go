@@ -11,6 +11,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
@@ -23,7 +24,7 @@ var CalicoNotReady = &checks.Check{
 	URL:      "https://docs.tigera.io/calico/latest/operations/troubleshoot/troubleshooting",
 	Needs:    []*facts.Source{facts.Pods, facts.Events},
 	MayUse:   []*facts.Source{facts.Nodes, facts.PodLogs},
-	Explains: []*checks.Check{NodenameMissing, MultusDelegate, SandboxFailures, node.NetworkNotReady, symptom.PodNotReady},
+	Explains: []*checks.Check{NodenameMissing, MultusDelegate, SandboxFailures, node.NetworkNotReady, symptom.PodNotReady, traffic.PodToPod},
 	ByHand: []string{"kubectl describe pod -A -l k8s-app=calico-node", "kubectl get nodes -o yaml | grep projectcalico.org/IPv4Address",
 		"calicoctl node status # on the node"},
 	Run: findCalicoNotReady,

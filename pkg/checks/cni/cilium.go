@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
@@ -25,7 +26,7 @@ var CiliumNotReady = &checks.Check{
 	URL:      "https://docs.cilium.io/en/stable/installation/taints/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods},
 	MayUse:   []*facts.Source{facts.Events, facts.DaemonSets},
-	Explains: []*checks.Check{SandboxFailures},
+	Explains: []*checks.Check{SandboxFailures, traffic.PodToPod},
 	ByHand: []string{"kubectl get nodes -o custom-columns=NODE:.metadata.name,TAINTS:.spec.taints[*].key",
 		"kubectl get pods -A -o wide -l k8s-app=cilium", "kubectl -n kube-system exec ds/cilium -c cilium-agent -- cilium-dbg status --brief"},
 	Run: findCiliumNotReady,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
@@ -24,7 +25,7 @@ var AgentMissing = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets},
 	MayUse:   []*facts.Source{facts.Events},
-	Explains: []*checks.Check{ConfMissing, CiliumNotReady, SubnetEnvMissing, NodenameMissing, WeaveDown, MultusDelegate, SandboxFailures, node.NetworkNotReady},
+	Explains: []*checks.Check{ConfMissing, CiliumNotReady, SubnetEnvMissing, NodenameMissing, WeaveDown, MultusDelegate, SandboxFailures, node.NetworkNotReady, traffic.PodToPod},
 	ByHand: []string{"kubectl get daemonsets -A", "kubectl get pods -A -o wide --field-selector spec.nodeName=NODE",
 		"kubectl describe node NODE", "kubectl -n NAMESPACE describe daemonset DAEMONSET"},
 	Run: findAgentMissing,

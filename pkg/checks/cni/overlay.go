@@ -10,20 +10,25 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
-// OverlayBlocked finds nodes whose agents get no answer from those of other nodes.
+// OverlayBlocked finds nodes whose agents get no answer from those of other nodes, or between
+// which what carries pods' packets does not come through.
 var OverlayBlocked = &checks.Check{
 	ID:       "overlay-port-blocked",
-	Title:    "Agents of the network plugin reach those of other nodes",
+	Title:    "What the network plugin sends from node to node comes through",
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/reference/networking/ports-and-protocols/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.PodLogs},
-	Explains: []*checks.Check{CalicoNotReady, AgentUnhealthy},
+	MayUse:   []*facts.Source{facts.Tries, facts.DaemonSets, facts.ConfigMaps, facts.NetworkPolicies},
+	Parts:    overlayParts,
+	Explains: []*checks.Check{CalicoNotReady, AgentUnhealthy, traffic.PodToPod},
 	ByHand: []string{"kubectl -n NAMESPACE logs POD --all-containers | grep -E 'typha endpoint|connection attempt'",
-		"nc -zvw3 ADDRESS PORT # on the node, to the address that the log names", "iptables -S INPUT; nft list ruleset # on the other node"},
+		"nc -zvw3 ADDRESS PORT # on the node, to the address that the log names", "iptables -S INPUT; nft list ruleset # on the other node",
+		"tcpdump -ni any udp port 8472 # on the other node, with the port that the finding names, while pods of one node try those of the other"},
 	Run: findOverlayBlocked,
 	Doc: `Network plugins send what pods say to each other, and their own messages, to ports of the other nodes. If a firewall of the
 machines or a security group of the cloud drops that, pods on different nodes do not reach each other.
@@ -33,8 +38,10 @@ Two agents log it. **Weave Net** connects to TCP port 6783 of every other node, 
 found where the last attempts to reach the address of a Ready node got no answer. A connection that is refused is another thing:
 nothing listens there. Calico's BGP (TCP 179) is told by **calico-node-not-ready**.
 
-The others log nothing: whether UDP 8472 (VXLAN of Flannel and Cilium), UDP 4789 (VXLAN of Calico), IP protocol 4 (IP-in-IP of
-Calico), or UDP 51820 (WireGuard) get through, only packets can tell.
+Packets tell it of the other plugins too, at --depth probe: pods reach those beside them and the machines of the other nodes, but not
+the pods there, while the plugin's agents are Ready. The port is that of the plugin's tunnel, as its configuration says: UDP 8472 (VXLAN of Flannel
+and Cilium), UDP 4789 (VXLAN of Calico), IP protocol 4 (IP-in-IP), UDP 6081 (Geneve), UDP 51820 and 51871 (WireGuard). Clouds let through no
+protocol of IP but TCP, UDP and ICMP unless told to (Azure never does), and VMware NSX takes UDP 8472 and 4789 of virtual machines for its own.
 
 **Cure**: let the plugin's ports through between the nodes, in both directions.`,
 }
@@ -71,6 +78,14 @@ func diallings() map[string]*dialling {
 const attempts = 2
 
 func findOverlayBlocked(s *facts.Snapshot) []checks.Finding {
+	if out := overlayLogged(s); len(out) > 0 {
+		return out
+	}
+	return overlayDead(s)
+}
+
+// overlayLogged finds agents that say so themselves.
+func overlayLogged(s *facts.Snapshot) []checks.Finding {
 	known := diallings()
 	var peers map[string]*corev1.Node
 	var out []checks.Finding

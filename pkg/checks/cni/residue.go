@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/node"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
@@ -25,7 +26,7 @@ var Residue = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.Events, facts.DaemonSets},
 	MayUse:   []*facts.Source{facts.ConfigMaps, facts.Files},
 	Parts:    cniParts,
-	Explains: []*checks.Check{SandboxFailures, node.PodIPDuplicate},
+	Explains: []*checks.Check{SandboxFailures, node.PodIPDuplicate, traffic.PodToPod},
 	ByHand: []string{"kubectl get events -A --field-selector reason=FailedCreatePodSandBox", "kubectl get daemonsets -A",
 		"kubectl get nodes -o custom-columns=NODE:.metadata.name,RANGE:.spec.podCIDR; kubectl get pods -A -o wide",
 		"ls /etc/cni/net.d # on the node: the first by name is used"},

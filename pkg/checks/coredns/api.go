@@ -21,7 +21,7 @@ var APIUnreachable = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs},
 	MayUse:   []*facts.Source{facts.SystemServices, facts.Proxy},
 	Parts:    waitingLogs,
-	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, NotSynced, ServfailRate},
+	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, NotSynced, ServfailRate, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns",
 		"kubectl get --raw /api/v1/namespaces/kube-system/pods/POD:8181/proxy/ready",
 		"kubectl get service,endpointslices -n default"},

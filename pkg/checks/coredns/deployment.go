@@ -23,7 +23,7 @@ var DeploymentMissing = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.SystemServices, facts.SystemDeployments, facts.SystemDaemonSets},
 	MayUse:   []*facts.Source{facts.SystemEndpointSlices, facts.Nodes, facts.Configz},
 	When:     outside,
-	Explains: []*checks.Check{symptom.DNSServiceNoEndpoints, symptom.DNSDown},
+	Explains: []*checks.Check{symptom.DNSServiceNoEndpoints, symptom.DNSDown, symptom.DNSProbeCluster},
 	ByHand:   []string{"kubectl -n kube-system get deployments,daemonsets,pods -l k8s-app=kube-dns"},
 	Run:      findDeploymentMissing,
 	Doc: `Cluster DNS is an ordinary workload: usually the Deployment coredns in kube-system, a DaemonSet on OpenShift.

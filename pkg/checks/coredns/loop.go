@@ -19,7 +19,7 @@ var Loop = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs},
 	MayUse:   []*facts.Source{facts.ConfigMaps, facts.SystemServices, facts.Configz, facts.Files},
 	Parts:    failingLogs,
-	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
+	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, symptom.DNSProbeExternal},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --previous",
 		"kubectl -n kube-system get configmap coredns -o yaml",
 		`kubectl get --raw "/api/v1/nodes/NODE/proxy/configz"`},

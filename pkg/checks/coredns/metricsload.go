@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -41,7 +42,7 @@ var CPU = &checks.Check{
 	MayUse:   []*facts.Source{facts.ConfigMaps, facts.SystemDeployments},
 	Parts:    measured,
 	When:     unmeasured,
-	Explains: []*checks.Check{Latency},
+	Explains: []*checks.Check{Latency, symptom.DNSDelay},
 	ByHand: []string{"kubectl -n kube-system top pods -l k8s-app=kube-dns",
 		"kubectl get --raw /api/v1/namespaces/kube-system/pods/POD:9153/proxy/metrics | grep -E 'process_cpu_seconds_total|coredns_dns_requests_total'"},
 	Run: findCPU,

@@ -24,7 +24,7 @@ var ServicePorts = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/services-networking/service/#field-spec-ports",
 	Needs:    []*facts.Source{facts.SystemPods, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.ConfigMaps, facts.Configz},
-	Explains: []*checks.Check{symptom.DNSDown}, // endpoints are Ready or not whatever the ports
+	Explains: []*checks.Check{symptom.DNSDown, symptom.DNSProbeCluster}, // endpoints are Ready or not whatever the ports
 	ByHand: []string{"kubectl -n kube-system get service kube-dns -o yaml",
 		"kubectl -n kube-system get endpointslices -l kubernetes.io/service-name=kube-dns -o yaml"},
 	Run: findServicePorts,

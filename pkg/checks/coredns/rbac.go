@@ -23,7 +23,7 @@ var RBAC = &checks.Check{
 	MayUse: []*facts.Source{facts.SystemServiceAccounts, facts.ClusterRoles, facts.ClusterRoleBindings, facts.PodLogs,
 		facts.ConfigMaps, facts.SystemDeployments},
 	Parts:    rbacParts,
-	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, DeploymentMissing, NotSynced, PodAnswers, ServfailRate},
+	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, DeploymentMissing, NotSynced, PodAnswers, ServfailRate, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl auth can-i list endpointslices.discovery.k8s.io -A --as=system:serviceaccount:kube-system:coredns",
 		"kubectl auth can-i watch services -A --as=system:serviceaccount:kube-system:coredns",
 		"kubectl get clusterrole system:coredns -o yaml", "kubectl get clusterrolebinding system:coredns -o yaml"},

@@ -20,7 +20,7 @@ var ServiceSelector = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/#are-dns-endpoints-exposed",
 	Needs:    []*facts.Source{facts.SystemPods, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Configz},
-	Explains: []*checks.Check{symptom.DNSServiceNoEndpoints},
+	Explains: []*checks.Check{symptom.DNSServiceNoEndpoints, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system describe service kube-dns",
 		"kubectl -n kube-system get pods --show-labels"},
 	Run: findServiceSelector,

@@ -20,7 +20,7 @@ var ServiceMissing = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Configz, facts.Nodes},
 	When:     outside,
-	Explains: []*checks.Check{symptom.DNSDown},
+	Explains: []*checks.Check{symptom.DNSDown, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system get services -l k8s-app=kube-dns",
 		`kubectl get --raw "/api/v1/nodes/NODE/proxy/configz"`},
 	Run: findServiceMissing,

@@ -19,7 +19,7 @@ var ServiceType = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/services-networking/service-traffic-policy/",
 	Needs:    []*facts.Source{facts.SystemServices, facts.SystemEndpointSlices, facts.Nodes},
 	MayUse:   []*facts.Source{facts.Configz},
-	Explains: []*checks.Check{symptom.DNSServiceNoEndpoints, symptom.DNSDown},
+	Explains: []*checks.Check{symptom.DNSServiceNoEndpoints, symptom.DNSDown, symptom.DNSProbeCluster},
 	ByHand:   []string{"kubectl -n kube-system get service kube-dns -o yaml"},
 	Run:      findServiceType,
 	Doc: `The DNS Service is an ordinary Service of type ClusterIP. A few of its settings break it without a trace in any status:

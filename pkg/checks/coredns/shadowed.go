@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -19,7 +20,7 @@ var NameShadowed = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://coredns.io/plugins/template/",
 	Needs:    []*facts.Source{facts.SystemPods, facts.ConfigMaps},
-	Explains: []*checks.Check{PodAnswers},
+	Explains: []*checks.Check{PodAnswers, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system get configmap coredns -o yaml",
 		"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default"},
 	Run: findNameShadowed,

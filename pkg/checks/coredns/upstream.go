@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -19,7 +20,7 @@ var UpstreamFailing = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs},
 	MayUse:   []*facts.Source{facts.Proxy, facts.Answers},
 	Parts:    runningLogs,
-	Explains: []*checks.Check{MaxConcurrent, PodOutside, ServfailRate, Latency},
+	Explains: []*checks.Check{MaxConcurrent, PodOutside, ServfailRate, Latency, symptom.DNSProbeExternal},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --tail=500 | grep plugin/errors",
 		"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup example.com UPSTREAM"},
 	Run: findUpstreamFailing,
@@ -142,6 +143,7 @@ var MaxConcurrent = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.PodLogs},
 	MayUse:   []*facts.Source{facts.Proxy},
 	Parts:    runningLogs,
+	Explains: []*checks.Check{symptom.DNSProbeExternal},
 	ByHand: []string{"kubectl -n kube-system logs -l k8s-app=kube-dns --tail=500 | grep 'concurrent queries exceeded'",
 		`kubectl get --raw "/api/v1/namespaces/kube-system/pods/POD:9153/proxy/metrics" | grep max_concurrent_rejects`},
 	Run: findMaxConcurrent,

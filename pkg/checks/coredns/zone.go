@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -23,7 +24,7 @@ var ZoneMismatch = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods, facts.ConfigMaps, facts.Configz, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Nodes},
 	Parts:    anyConfigz,
-	Explains: []*checks.Check{PodAnswers},
+	Explains: []*checks.Check{PodAnswers, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system get configmap coredns -o yaml",
 		`kubectl get --raw "/api/v1/nodes/NODE/proxy/configz"`,
 		"kubectl exec POD -- cat /etc/resolv.conf"},

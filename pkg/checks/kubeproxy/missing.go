@@ -11,6 +11,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
@@ -24,7 +25,7 @@ var Missing = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	MayUse:   []*facts.Source{facts.SystemEvents},
 	When:     unanswerable,
-	Explains: []*checks.Check{symptom.PodNotReady, coredns.APIUnreachable, coredns.NotSynced},
+	Explains: []*checks.Check{symptom.PodNotReady, coredns.APIUnreachable, coredns.NotSynced, RulesMissing, traffic.ServicePath, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system get daemonset kube-proxy",
 		"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide", "kubectl describe node NODE"},
 	Run: findMissing,

@@ -7,6 +7,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -20,7 +21,7 @@ var PodUnhealthy = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods},
 	MayUse:   []*facts.Source{facts.PodLogs, facts.Nodes, facts.SystemEvents},
 	When:     noPods,
-	Explains: []*checks.Check{symptom.PodNotReady, NotSynced, coredns.APIUnreachable, coredns.NotSynced},
+	Explains: []*checks.Check{symptom.PodNotReady, NotSynced, coredns.APIUnreachable, coredns.NotSynced, traffic.ServicePath, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide",
 		"kubectl -n kube-system logs POD --previous", "kubectl -n kube-system describe pod POD"},
 	Run: findPodUnhealthy,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 )
@@ -25,7 +26,7 @@ var RulesMissing = &checks.Check{
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	Parts:    rulesParts,
 	When:     noRules,
-	Explains: []*checks.Check{symptom.PodNotReady},
+	Explains: []*checks.Check{symptom.PodNotReady, traffic.ServicePath, symptom.DNSProbeCluster},
 	ByHand: []string{"iptables-save -t nat | grep -e '-d CLUSTERIP/32'  # on the node; mode iptables",
 		"nft list map ip kube-proxy service-ips | grep CLUSTERIP  # mode nftables", "ipvsadm -Ln  # mode ipvs"},
 	Run: findRulesMissing,
@@ -52,7 +53,7 @@ var RulesStale = &checks.Check{
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	Parts:    rulesParts,
 	When:     noRules,
-	Explains: []*checks.Check{symptom.PodNotReady},
+	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSProbeCluster},
 	ByHand:   []string{"iptables-save -t nat | grep KUBE-SEP  # on the node", "nft list table ip kube-proxy", "ipvsadm -Ln"},
 	Run:      findRulesStale,
 	Doc: `Rules that kube-proxy wrote stay in the kernel until a kube-proxy takes them out. Where it is dead, connections go on to addresses of pods that are

@@ -7,6 +7,8 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -20,7 +22,7 @@ var SyncErrors = &checks.Check{
 	MayUse:   []*facts.Source{facts.Nodes},
 	When:     noLogs,
 	Parts:    func(s *facts.Snapshot) []checks.Part { return logParts(readyProxies(s)) },
-	Explains: []*checks.Check{NotSynced, coredns.APIUnreachable, coredns.NotSynced},
+	Explains: []*checks.Check{NotSynced, coredns.APIUnreachable, coredns.NotSynced, traffic.ServicePath, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system logs POD | grep -A3 -E 'Failed to|sync failed'",
 		"lsof /run/xtables.lock # on the node", "nft list ruleset # on the node"},
 	Run: findSyncErrors,

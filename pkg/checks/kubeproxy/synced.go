@@ -10,6 +10,8 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -23,7 +25,7 @@ var NotSynced = &checks.Check{
 	MayUse:   []*facts.Source{facts.Proxy, facts.Nodes, facts.ConfigMaps, facts.SystemDaemonSets},
 	When:     noAnswers,
 	Parts:    answerParts,
-	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, traffic.ServicePath, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl get --raw /api/v1/namespaces/kube-system/pods/POD:10256/proxy/livez", "curl -s 127.0.0.1:10256/livez # on the node",
 		"kubectl -n kube-system logs POD"},
 	Run: findNotSynced,

@@ -9,6 +9,8 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 )
@@ -21,7 +23,7 @@ var BackendMixed = &checks.Check{
 	URL:      "https://github.com/kubernetes-sigs/iptables-wrappers",
 	Needs:    []*facts.Source{facts.Files, facts.Nodes},
 	Parts:    backendParts,
-	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, traffic.ServicePath, symptom.DNSProbeCluster},
 	ByHand: []string{"iptables-legacy-save | grep -c KUBE; iptables-nft-save | grep -c KUBE # on the node",
 		"iptables-nft-save -t mangle | grep KUBE-IPTABLES-HINT; iptables-legacy-save -t mangle | grep KUBE-IPTABLES-HINT # on the node", "iptables --version # on the node"},
 	Run: findBackendMixed,

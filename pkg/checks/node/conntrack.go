@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 )
@@ -22,7 +23,7 @@ var ConntrackPressure = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Events},
 	MayUse:   []*facts.Source{facts.Files},
 	Parts:    conntrackParts,
-	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside, symptom.DNSDelay},
 	ByHand: []string{"kubectl get events -A --field-selector reason=ConntrackFull", "kubectl describe node NODE",
 		"sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max # on the node", "dmesg | grep conntrack # on the node"},
 	Run: findConntrackFull,

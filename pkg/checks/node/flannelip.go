@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -24,6 +25,7 @@ var FlannelPublicIP = &checks.Check{
 	URL:      "https://github.com/flannel-io/flannel/blob/master/Documentation/troubleshooting.md#vagrant",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets},
 	When:     noFlannel,
+	Explains: []*checks.Check{traffic.PodToPod},
 	ByHand: []string{`kubectl get nodes -o custom-columns='NODE:.metadata.name,PUBLIC-IP:.metadata.annotations.flannel\.alpha\.coreos\.com/public-ip,ADDRESSES:.status.addresses[*].address'`,
 		"bridge fdb show dev flannel.1 # on a node: where it sends the packets for each other node"},
 	Run: findPublicIP,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
@@ -22,7 +23,7 @@ var ForwardDrop = &checks.Check{
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	Parts:    forwardDropParts,
 	When:     plugins.PastFirewall,
-	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside, traffic.PodToPod, traffic.PodToNode},
 	ByHand: []string{"iptables-save | grep -E '^:FORWARD|^-A FORWARD' # on the node", "iptables-legacy-save | grep FORWARD # on the node",
 		"nft list ruleset | grep -A20 'hook forward' # on the node", "firewall-cmd --list-all-zones # on the node, where firewalld runs",
 		"ufw status verbose # on the node, where ufw is used"},
@@ -50,15 +51,15 @@ own.
 firewall off on the nodes. Then re-create pods which gave up.`,
 }
 
-// traffic is a kind of packets that a node forwards.
-type traffic struct {
+// flow is a kind of packets that a node forwards.
+type flow struct {
 	words  string
 	packet host.Packet
 }
 
-// traffics returns what a node must forward between two ranges of pods: first what needs no
+// flows returns what a node must forward between two ranges of pods: first what needs no
 // Service, then the same through one.
-func traffics(w way, routes []host.Route) (direct, service []traffic) {
+func flows(w way, routes []host.Route) (direct, service []flow) {
 	ownDevs, otherDevs := host.DevsTo(routes, w.own), host.DevsTo(routes, w.other)
 	out := host.Packet{From: w.own, To: w.other, In: ownDevs, Out: otherDevs}
 	in := host.Packet{From: w.other, To: w.own, In: otherDevs, Out: ownDevs}
@@ -66,11 +67,11 @@ func traffics(w way, routes []host.Route) (direct, service []traffic) {
 		for _, p := range []host.Packet{out, in} {
 			p.Proto = proto
 			name := fmt.Sprintf("%s from %s to %s", strings.ToUpper(proto), p.From, p.To)
-			direct = append(direct, traffic{name, p})
+			direct = append(direct, flow{name, p})
 			p.Reply = true
-			direct = append(direct, traffic{name + ", answers", p})
+			direct = append(direct, flow{name + ", answers", p})
 			p.Reply, p.Translated = false, true
-			service = append(service, traffic{name + " through a Service", p})
+			service = append(service, flow{name + " through a Service", p})
 		}
 	}
 	return direct, service
@@ -103,7 +104,7 @@ func forwardDropParts(s *facts.Snapshot) []checks.Part {
 
 // judgement is what becomes of the packets of one way.
 type judgement struct {
-	dropped []traffic
+	dropped []flow
 	rulings []host.Ruling // of what is dropped, in the same order
 	spared  bool          // what goes through Services passes
 	unsure  host.Ruling   // the first that is undecided
@@ -112,7 +113,7 @@ type judgement struct {
 func judge(v host.View, w way) (j judgement) {
 	routes, _ := v.Routes()
 	firewall := v.Firewall(w.own.Addr().Is6())
-	direct, service := traffics(w, routes)
+	direct, service := flows(w, routes)
 	j.spared = true
 	for i, t := range append(direct, service...) {
 		r := firewall.Forward(t.packet)

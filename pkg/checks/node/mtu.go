@@ -13,18 +13,20 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 )
 
-// MTUMismatch finds nodes that send or get larger packets of pods than their interfaces take.
+// MTUMismatch finds nodes that send or get larger packets of pods than their interfaces, or what is
+// between them, take.
 var MTUMismatch = &checks.Check{
 	ID:       "mtu-mismatch",
-	Title:    "The packets of pods fit through the interfaces of the nodes",
+	Title:    "The largest packets of pods get from node to node",
 	Severity: checks.Error,
 	URL:      "https://docs.tigera.io/calico/latest/networking/configuring/mtu",
-	Needs:    []*facts.Source{facts.Files, facts.Nodes},
-	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets},
-	Parts:    mtuParts,
+	Needs:    []*facts.Source{facts.Nodes},
+	MayUse:   []*facts.Source{facts.Tries, facts.Files, facts.Pods, facts.DaemonSets, facts.NetworkPolicies},
+	Parts:    sizeParts,
+	When:     sizesUnseen,
 	ByHand: []string{"ip -details link | grep -E 'mtu|vxlan|ipip|wireguard|geneve' # on each node", "ip route # on each node: by which interface to the other nodes' pods",
 		"ping -M do -s 1422 ADDRESS # from a pod to one of another node: what fits into 1450 bytes"},
-	Run: findMTU,
+	Run: findSizes,
 	Doc: `An interface takes packets up to its MTU. What pods send to other nodes gets another header around it in an overlay: 50 bytes for
 VXLAN and Geneve (70 over IPv6), 20 for IP-in-IP, 60 for WireGuard (80 over IPv6). So the overlay's interface must be that much
 smaller than the network interface below it. If it is not, small requests work and large ones hang: TLS handshakes, image pulls,
@@ -36,11 +38,15 @@ that size. What the node itself sends is broken up, which many clouds' networks 
 **Pods that send larger packets than leave the node** are a warning, and so is Flannel's file with the MTU for new ones: the node tells
 them by ICMP to send smaller packets, which costs each connection a moment and fails where ICMP is filtered.
 
-Overlays of Cilium, Antrea and OVN-Kubernetes get their headers packet by packet and are left out: their routes hold the sizes.
+That much the interfaces tell, at --depth host; those of Cilium, Antrea and OVN-Kubernetes get their headers packet by packet and are left out: their routes hold the
+sizes. **What comes through** is tried at --depth probe, whatever the plugin: pods send each other packets that no router may break up, of falling size. A
+finding says how large the largest was that came to another node, where larger ones came to the pod beside: a warning, since routers say
+that a packet is too large (ICMP type 3 code 4), and TCP then sends smaller ones. If connections stall with 64 KiB, nobody says so, and it is an error.
 
 **How it comes about**: the MTU of the network interface was changed, or was another one when the plugin's agent started, which
 measures it only then; one node hangs on a network with jumbo frames, or behind a VPN; the MTU was fixed in the plugin's
-configuration for all nodes.
+configuration for all nodes; an encryption was turned on later; a way between the machines takes less than their interfaces do (a VPN, a
+peering, a switch without jumbo frames).
 
 **Cure**: give the network interfaces of all nodes the same MTU, or the plugin one that fits the smallest (Flannel: MTU of the
 Backend in net-conf.json; Calico: mtu of the Installation, or veth_mtu in ConfigMap calico-config), restart its agents, and

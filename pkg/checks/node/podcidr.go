@@ -4,6 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -15,7 +16,7 @@ var PodCIDROverlap = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/cluster-administration/networking/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Pods, facts.DaemonSets},
 	When:     rangesUnused,
-	Explains: []*checks.Check{PodIPDuplicate},
+	Explains: []*checks.Check{PodIPDuplicate, traffic.PodToPod},
 	ByHand:   []string{"kubectl get nodes -o custom-columns=NODE:.metadata.name,CIDR:.spec.podCIDRs"},
 	Run:      findOverlap,
 	Doc: `The ranges of two nodes, ` + "`spec.podCIDRs`" + `, overlap. The plugin leads each address to one node only, so pods of the other are out of reach

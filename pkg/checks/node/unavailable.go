@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -18,7 +19,7 @@ var NetworkUnavailable = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/reference/node/node-status/#condition",
 	Needs:    []*facts.Source{facts.Nodes},
-	Explains: []*checks.Check{coredns.Pending},
+	Explains: []*checks.Check{coredns.Pending, traffic.PodToPod},
 	ByHand: []string{`kubectl get nodes -o custom-columns='NODE:.metadata.name,UNAVAILABLE:.status.conditions[?(@.type=="NetworkUnavailable")].reason'`,
 		"kubectl describe node NODE", "kubectl get pods -A -o wide --field-selector spec.nodeName=NODE"},
 	Run: findUnavailable,

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -20,6 +21,7 @@ var BlocksDNS = &checks.Check{
 	Needs:    []*facts.Source{facts.NetworkPolicies, facts.Pods, facts.Namespaces, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Configz, facts.ConfigMaps, facts.ClusterRoles, facts.ClusterRoleBindings},
 	When:     pointless,
+	Explains: []*checks.Check{symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl get networkpolicies -A", "kubectl -n NAMESPACE describe networkpolicy POLICY",
 		"kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide --show-labels"},
 	Run: findBlocksDNS,

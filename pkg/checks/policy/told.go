@@ -128,6 +128,9 @@ func (w *world) mislabelled(p *policy) string {
 func (w *world) inward(f fault, guards []guard, out map[string]int) checks.Finding {
 	np := guards[0].policies[0]
 	finding := checks.Finding{Subject: ref(np), Severity: w.severity(f, false, false)}
+	for _, g := range guards {
+		finding.Places = append(finding.Places, g.server.pod.Ref())
+	}
 	reach := "port " + w.portText()
 	switch f {
 	case tcpOnly:

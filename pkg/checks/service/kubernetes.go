@@ -17,6 +17,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/cni"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/traffic"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -34,7 +35,7 @@ var KubernetesBroken = &checks.Check{
 	MayUse:   []*facts.Source{facts.SystemPods, facts.PodLogs},
 	Parts:    lostParts,
 	When:     defaultUnread,
-	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, cni.AgentUnhealthy, symptom.PodNotReady},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, cni.AgentUnhealthy, symptom.PodNotReady, traffic.PodToNode},
 	ByHand: []string{"kubectl -n default get service kubernetes -o yaml",
 		"kubectl -n default get endpointslices -l kubernetes.io/service-name=kubernetes",
 		"kubectl run api --rm -it --restart=Never --image=busybox:1.36 -- wget -qO- -T 4 --no-check-certificate https://kubernetes.default/livez"},

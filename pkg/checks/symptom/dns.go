@@ -22,6 +22,7 @@ var DNSDown = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemServices, facts.SystemEndpointSlices},
 	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes, facts.Answers, facts.ConfigMaps},
 	When:     dnsOutside,
+	Explains: []*checks.Check{DNSProbeCluster},
 	ByHand:   []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default"},
 	Run:      findDNSDown,
 	Doc: `No pod of the cluster, or of a node, can resolve a name: the address that the kubelet writes into the
@@ -29,7 +30,7 @@ pods' resolv.conf belongs to no DNS Service, or nothing ready stands behind that
 through a port-forward and knows neither names of the cluster nor others. This is what users report ("DNS
 is down"); the cause is always something else, and is named above it.
 
-What lies between a pod and the DNS servers is not seen here: that would take real queries from pods (--depth probe).`,
+It is inferred from the objects of the API alone. At --depth probe pods send real questions: **dns-probe-cluster-fails**.`,
 }
 
 // dnsOutside says why no Service of this cluster need answer, or "". EKS Auto Mode serves DNS on
@@ -55,7 +56,7 @@ func findDNSDown(s *facts.Snapshot) []checks.Finding {
 			Remedy:   "Cure the cause; nothing is to be done here.",
 		}}
 	}
-	if said := silent(s); len(said) > 0 {
+	if said := silentServers(s); len(said) > 0 {
 		return []checks.Finding{{
 			Subject: facts.ClusterDNS(), Message: "is down: names do not resolve in any pod", Evidence: said,
 			Remedy: "Cure the cause; nothing is to be done here.",
@@ -79,9 +80,9 @@ func findDNSDown(s *facts.Snapshot) []checks.Finding {
 	return out
 }
 
-// silent quotes what the DNS servers said, if each that clients are sent to was asked and
+// silentServers quotes what the DNS servers said, if each that clients are sent to was asked and
 // has no answer to anything. What may hold for us alone does not count.
-func silent(s *facts.Snapshot) []checks.Evidence {
+func silentServers(s *facts.Snapshot) []checks.Evidence {
 	var said []checks.Evidence
 	for _, p := range s.DNSPods() {
 		if !p.Ready || p.Deleting {

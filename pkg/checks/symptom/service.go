@@ -45,7 +45,7 @@ var DNSServiceNoEndpoints = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemServices, facts.SystemEndpointSlices},
 	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes},
 	When:     (*facts.Snapshot).DNSElsewhere,
-	Explains: []*checks.Check{DNSDown},
+	Explains: []*checks.Check{DNSDown, DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system get endpointslices -l kubernetes.io/service-name=kube-dns",
 		"kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide"},
 	Run: findDNSServiceNoEndpoints,
