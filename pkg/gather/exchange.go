@@ -50,7 +50,7 @@ func (f *forward) ask(ctx context.Context, p *facts.Pod, q question) (out facts.
 			out.Rcode, out.Records = rcode(reply), records(reply, q.qtype)
 			return out, ""
 		}
-		if err, not = blame(ctx, to, p, out.Took, err); not != "" {
+		if not, err = blame(ctx, to, p, out.Took, err); not != "" {
 			return out, not
 		}
 		if out.Err = brief(err.Error()); !errors.Is(err, errClosed) || again > 0 {
@@ -94,28 +94,28 @@ func roundTrip(to *stream, q question) (*dns.Msg, error) {
 }
 
 // blame says whose fault it is that no answer came: the server's, or that of the way to it.
-func blame(ctx context.Context, to *stream, p *facts.Pod, took time.Duration, err error) (fault error, not string) {
+func blame(ctx context.Context, to *stream, p *facts.Pod, took time.Duration, err error) (not string, fault error) {
 	if ctx.Err() != nil {
 		if took < patience {
-			return nil, "the way to it took too long"
+			return "the way to it took too long", nil
 		}
-		return fmt.Errorf("no answer in %d s", int(took.Round(time.Second).Seconds())), ""
+		return "", fmt.Errorf("no answer in %d s", int(took.Round(time.Second).Seconds()))
 	}
 	var malformed *dns.Error
 	switch {
 	case errors.Is(err, errForeign):
-		return err, ""
+		return "", err
 	case errors.As(err, &malformed):
-		return fmt.Errorf("what it answers is no DNS message: %w", err), ""
+		return "", fmt.Errorf("what it answers is no DNS message: %w", err)
 	}
 	said, _ := within(ctx, func() (string, error) { return to.failure(), nil })
 	switch {
 	case strings.Contains(strings.ToLower(said), "connection refused"):
-		return fmt.Errorf("nothing listens on TCP port %d", p.DNSPort()), ""
+		return "", fmt.Errorf("nothing listens on TCP port %d", p.DNSPort())
 	case said != "":
-		return nil, brief(said)
+		return brief(said), nil
 	}
-	return errClosed, ""
+	return "", errClosed
 }
 
 // within returns what a function does, or the context's error where that ends first. The
