@@ -69,6 +69,15 @@ func TestAnswersOfDNS(t *testing.T) {
 		}, err: "nothing listens on TCP port 5353"},
 		{name: "mute", to: portforward.Mute, err: "no answer in 5 s"},
 		{name: "closes", to: closing, err: "it closes the connection without an answer"},
+		{name: "closes once", to: func() portforward.Server {
+			var times atomic.Int64
+			return func(port string, conn io.ReadWriter) string {
+				if times.Add(1) == 1 {
+					return ""
+				}
+				return rcode(dns.RcodeSuccess)(port, conn)
+			}
+		}(), rcode: "NOERROR"},
 		{name: "the way breaks", to: func(_ string, conn io.ReadWriter) string {
 			_, _ = conn.Read(make([]byte, 1))
 			return portforward.Broken

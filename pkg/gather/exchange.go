@@ -47,7 +47,7 @@ func (f *forward) ask(ctx context.Context, p *facts.Pod, q question) (out facts.
 		var reply *dns.Msg
 		if reply, out.Took, err = exchange(ctx, to, q); err == nil {
 			_ = to.Reset()
-			out.Rcode, out.Records = rcode(reply), records(reply, q.qtype)
+			out.Rcode, out.Records, out.Err = rcode(reply), records(reply, q.qtype), ""
 			return out, ""
 		}
 		if not, err = blame(ctx, to, p, out.Took, err); not != "" {
