@@ -18,7 +18,7 @@ var NotSynced = &checks.Check{
 	MayUse:   []*facts.Source{facts.Proxy},
 	When:     noServers,
 	Parts:    syncedParts,
-	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, symptom.DNSDown, ServfailRate},
+	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints, symptom.DNSDown, symptom.DNSProbeCluster, ServfailRate},
 	ByHand: []string{"kubectl get --raw /api/v1/namespaces/kube-system/pods/POD:8181/proxy/ready",
 		"kubectl -n kube-system logs POD", "kubectl get service,endpointslices -n default"},
 	Run: findNotSynced,

@@ -20,7 +20,7 @@ var PodAnswers = &checks.Check{
 	MayUse:   []*facts.Source{facts.SystemServices, facts.ConfigMaps, facts.Configz, facts.Proxy, facts.Metrics},
 	When:     noServers,
 	Parts:    askedParts,
-	Explains: []*checks.Check{symptom.DNSDown, ServfailRate, Latency, symptom.PodNotReady},
+	Explains: []*checks.Check{symptom.DNSDown, symptom.DNSProbeCluster, ServfailRate, Latency, symptom.PodNotReady},
 	ByHand: []string{"kubectl -n kube-system port-forward pod/POD 1053:53",
 		"dig +tcp @127.0.0.1 -p 1053 kubernetes.default.svc.cluster.local # meanwhile, in another terminal"},
 	Run: findPodAnswers,

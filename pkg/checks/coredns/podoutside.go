@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
@@ -17,7 +18,7 @@ var PodOutside = &checks.Check{
 	URL:      "https://coredns.io/plugins/forward/",
 	Needs:    []*facts.Source{facts.SystemPods, facts.Answers},
 	When:     noOutsideName,
-	Explains: []*checks.Check{ServfailRate, Latency},
+	Explains: []*checks.Check{ServfailRate, Latency, symptom.DNSProbeExternal},
 	ByHand: []string{"kubectl -n kube-system port-forward pod/POD 1053:53",
 		"dig +tcp @127.0.0.1 -p 1053 kubernetes.io # meanwhile, in another terminal",
 		"kubectl debug node/NODE -it --image=busybox:1.36 -- cat /host/etc/resolv.conf"},

@@ -22,7 +22,7 @@ var ServicePath = &checks.Check{
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.Pods, facts.SystemDaemonSets, facts.NetworkPolicies},
 	Parts:    parts(unproven),
-	Explains: []*checks.Check{symptom.DNSProbeCluster, coredns.APIUnreachable},
+	Explains: []*checks.Check{symptom.DNSProbeCluster, coredns.APIUnreachable, coredns.NotSynced},
 	ByHand: []string{"kubectl -n default get service,endpointslices",
 		"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide",
 		"iptables-save -t nat | grep KUBE-SERVICES; nft list table ip kube-proxy; ipvsadm -Ln # on the node"},

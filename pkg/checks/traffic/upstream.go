@@ -24,7 +24,7 @@ var UpstreamDead = &checks.Check{
 	MayUse:   []*facts.Source{facts.Pods, facts.NetworkPolicies},
 	Parts:    parts(unasked),
 	When:     nameless,
-	Explains: []*checks.Check{coredns.UpstreamFailing, symptom.DNSProbeExternal},
+	Explains: []*checks.Check{coredns.UpstreamFailing, coredns.PodOutside, symptom.DNSProbeExternal},
 	ByHand: []string{"cat /etc/resolv.conf /run/systemd/resolve/resolv.conf # on the node",
 		`kubectl run d --rm -it --restart=Never --image=busybox:1.36 --overrides='{"spec":{"nodeName":"NODE","dnsPolicy":"Default"}}' -- nslookup example.com`},
 	Run: unless(findUpstreamDead),
