@@ -205,6 +205,9 @@ func onNode(p *corev1.Pod) string {
 	if why := stuck(p); why != "" {
 		return "its pod does not start: " + why
 	}
+	if p.Status.Phase == corev1.PodFailed {
+		return strings.TrimSpace("its pod failed: " + ending(p))
+	}
 	for _, c := range p.Status.ContainerStatuses {
 		if c.State.Waiting != nil {
 			return strings.TrimSpace("its pod did not start in time: " + c.State.Waiting.Reason + " " + c.State.Waiting.Message)

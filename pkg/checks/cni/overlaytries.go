@@ -47,8 +47,8 @@ func overlayDead(s *facts.Snapshot) []checks.Finding {
 	zone := func(string) string { return "" }
 	var out []checks.Finding
 	for _, f := range tries.MapOf(links, tries.Dead).Locate(mute, zone) {
-		if f.Place == tries.In || f.Place == tries.Out || !onlyBetween(s, links, f.Pairs) {
-			continue // a tunnel that is blocked one way carries no answers either
+		if !onlyBetween(s, links, f.Pairs) {
+			continue
 		}
 		nodes := ends(s, f.Pairs)
 		if len(nodes) == 0 || otherCause(s, nodes) {
@@ -61,12 +61,13 @@ func overlayDead(s *facts.Snapshot) []checks.Finding {
 	return out
 }
 
-// onlyBetween tells whether it is the way between the nodes alone that fails, both ways: pods
-// reach those beside them, and each other's machines.
+// onlyBetween tells whether it is the way between the nodes alone that fails: pods reach those
+// beside them, and each other's machines. It fails both ways, since a tunnel that is blocked
+// one way carries no answers either.
 func onlyBetween(s *facts.Snapshot, links map[tries.Pair]*tries.Link, ways []tries.Pair) bool {
 	for _, p := range ways {
 		own, back := links[tries.Pair{From: p.From, To: p.From}], links[tries.Pair{From: p.To, To: p.From}]
-		if own == nil || own.Trouble() != 0 || back != nil && back.Trouble() != tries.Dead {
+		if own == nil || own.Trouble() != 0 || back == nil || back.Trouble() != tries.Dead {
 			return false
 		}
 		machine := kubelet(s, p)
