@@ -167,11 +167,13 @@ func tunnelsTo(node string, w way, pods map[string][]netip.Prefix, links []host.
 }
 
 // podLinks returns those of some interfaces, and of the ports of bridges among them, by which
-// pods hang on the node.
+// pods hang on the node. A bridge without a port has the kernel's usual MTU, whatever its pods
+// had.
 func podLinks(links []host.Link, names []string) []host.Link {
 	var out []host.Link
 	for _, l := range links {
-		if slices.Contains([]string{"veth", "bridge"}, l.Kind) && (slices.Contains(names, l.Name) || slices.Contains(names, l.Master)) {
+		carries := l.Kind == "veth" || l.Kind == "bridge" && slices.ContainsFunc(links, func(port host.Link) bool { return port.Master == l.Name })
+		if carries && (slices.Contains(names, l.Name) || slices.Contains(names, l.Master)) {
 			out = append(out, l)
 		}
 	}
