@@ -78,7 +78,20 @@ func ParseServiceRules(text string) ([]ServiceRule, error) {
 	return out, nil
 }
 
+// ChangedAny is the key, below that of facts.Files, of a gap that says that it is not known
+// which Services changed while the nodes were looked at.
+const ChangedAny = "Services"
+
+const changedPrefix = "Service "
+
 // Changed is the key, below that of facts.Files, of a gap that says that the endpoints of a
 // Service changed while the nodes were looked at, so that their rules cannot be held
-// against them.
-func Changed(svc facts.Ref) string { return "changed/" + svc.Namespace + "/" + svc.Name }
+// against them. No node has such a name.
+func Changed(svc facts.Ref) string { return changedPrefix + svc.Namespace + "/" + svc.Name }
+
+// ChangedService returns the Service of such a key.
+func ChangedService(key string) (svc facts.Ref, found bool) {
+	name, found := strings.CutPrefix(key, changedPrefix)
+	namespace, name, ok := strings.Cut(name, "/")
+	return facts.Ref{Kind: "Service", Namespace: namespace, Name: name}, found && ok
+}

@@ -3,6 +3,8 @@ package probe
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,29 +17,24 @@ import (
 
 // markChanged reads the EndpointSlices once more, after the nodes: rules of Services whose
 // endpoints changed in between say nothing about kube-proxy. Where they cannot be read
-// again, no rule says anything.
+// again, no rule that differs does.
 func (r *run) markChanged(ctx context.Context) {
 	if r.s.Missing(facts.EndpointSlices) != "" {
 		return
 	}
-	before := map[string]string{}
-	service := map[string]facts.Ref{}
+	service, before, namespaces := map[string]facts.Ref{}, map[string]string{}, map[string]bool{r.s.Scope: true}
 	for _, slice := range r.s.EndpointSlices {
 		key := slice.Namespace + "/" + slice.Name
 		service[key] = facts.Ref{Kind: "Service", Namespace: slice.Namespace, Name: slice.Service}
 		for i := range slice.Endpoints {
 			before[key] += endpointText(slice.Endpoints[i].Address, slice.Endpoints[i].Ready)
 		}
+		if r.s.Scope != "" {
+			namespaces[slice.Namespace] = true
+		}
 	}
 	after := map[string]string{}
-	list := pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-		return r.client.DiscoveryV1().EndpointSlices(r.s.Scope).List(ctx, o)
-	})
-	err := list.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error {
-		slice, ok := o.(*discoveryv1.EndpointSlice)
-		if !ok {
-			return nil
-		}
+	err := r.eachSlice(ctx, slices.Sorted(maps.Keys(namespaces)), func(slice *discoveryv1.EndpointSlice) {
 		key := slice.Namespace + "/" + slice.Name
 		after[key] = ""
 		service[key] = facts.Ref{Kind: "Service", Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
@@ -46,19 +43,38 @@ func (r *run) markChanged(ctx context.Context) {
 				after[key] += endpointText(e.Addresses[0], e.Conditions.Ready == nil || *e.Conditions.Ready)
 			}
 		}
-		return nil
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil {
+		r.b.Gap(facts.Files, host.ChangedAny, "whether their endpoints changed while the nodes were looked at is not known: "+reason(err))
+		return
+	}
 	for key, svc := range service {
-		now, there := after[key]
-		switch then, was := before[key]; {
-		case err != nil:
-			r.b.Gap(facts.Files, host.Changed(svc), "whether its endpoints changed meanwhile is not known: "+reason(err))
-		case now != then || !there && was:
+		then, was := before[key]
+		if now, there := after[key]; now != then || was && !there {
 			r.b.Gap(facts.Files, host.Changed(svc), "its endpoints changed while the nodes were looked at")
 		}
 	}
+}
+
+// eachSlice reads the EndpointSlices of some namespaces, "" for all.
+func (r *run) eachSlice(ctx context.Context, namespaces []string, each func(*discoveryv1.EndpointSlice)) error {
+	for _, namespace := range namespaces {
+		list := pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return r.client.DiscoveryV1().EndpointSlices(namespace).List(ctx, o)
+		})
+		err := list.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error {
+			if slice, ok := o.(*discoveryv1.EndpointSlice); ok {
+				each(slice)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func endpointText(address string, ready bool) string { return fmt.Sprintf("%s %t;", address, ready) }

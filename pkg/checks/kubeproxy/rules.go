@@ -1,13 +1,12 @@
 package kubeproxy
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
@@ -33,8 +32,8 @@ var RulesMissing = &checks.Check{
 	Doc: `kube-proxy turns Services and EndpointSlices into rules of the kernel, on each node for itself. A Service that has ready endpoints and no
 rule on a node is dead from there; one whose rule lacks endpoints gets less capacity, or the wrong one.
 
-Compared are all ClusterIPs and NodePorts, for iptables (both back ends), nftables and ipvs. Services whose endpoints changed while the nodes were
-looked at are left out; those with internalTrafficPolicy or externalTrafficPolicy Local, trafficDistribution or topology-aware hints may lead to some
+Compared are all ClusterIPs and NodePorts, for iptables (both back ends), nftables and ipvs. Of Services whose endpoints changed while the nodes were
+looked at nothing is said if the rules differ; those with internalTrafficPolicy or externalTrafficPolicy Local, trafficDistribution or topology-aware hints may lead to some
 of their endpoints only.
 
 **How it comes about**: kube-proxy on that node is dead, hangs, or cannot reach the API server; somebody flushed the rules (a firewall that was
@@ -52,7 +51,7 @@ var RulesStale = &checks.Check{
 	Needs:    []*facts.Source{facts.Nodes, facts.Services, facts.EndpointSlices, facts.Files},
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	Parts:    rulesParts,
-	When:     noRules,
+	When:     noRulesOfAll,
 	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSProbeCluster},
 	ByHand:   []string{"iptables-save -t nat | grep KUBE-SEP  # on the node", "nft list table ip kube-proxy", "ipvsadm -Ln"},
 	Run:      findRulesStale,
@@ -71,91 +70,37 @@ func noRules(s *facts.Snapshot) string {
 	return unanswerable(s)
 }
 
-// rulesParts names the nodes whose rules must be known.
+// rulesParts names the nodes whose rules must be known, and the Services of which they say
+// nothing since the endpoints changed.
 func rulesParts(s *facts.Snapshot) []checks.Part {
 	var out []checks.Part
-	for _, n := range s.LinuxNodes() {
-		if why := host.Of(s, n.Name).Unknown(host.ServiceRules); why != "" && !silent(n) {
-			out = append(out, checks.Part{Source: facts.Files, Key: n.Name, Lacks: why})
-		}
-	}
-	return out
-}
-
-// front is where traffic of a Service is caught.
-type front struct{ proto, at string }
-
-// wanted is what a front must lead to.
-type wanted struct {
-	svc  facts.Ref
-	kind string
-	ends map[netip.AddrPort]bool
-	some bool // it may lead to a part of them
-}
-
-// wantedFronts returns what the Services ask for. Services that another proxy serves, and
-// those without ready endpoints, ask for nothing that must be there.
-func wantedFronts(s *facts.Snapshot) map[front]wanted {
-	out := map[front]wanted{}
-	for _, svc := range s.Services {
-		ref := facts.Ref{Kind: "Service", Namespace: svc.Namespace, Name: svc.Name}
-		if otherProxy(svc) || s.Gaps[facts.Files.Name+"/"+host.Changed(ref)] != "" {
+	open := map[string]bool{}
+	want := wantedFronts(s)
+	stale := staleIn(s, want)
+	for _, n := range ruledNodes(s) {
+		set, why := rulesOf(s, n)
+		if why != "" {
+			out = append(out, checks.Part{Source: facts.Files, Key: n, Lacks: why})
 			continue
 		}
-		for i := range svc.Spec.Ports {
-			p := &svc.Spec.Ports[i]
-			proto := strings.ToLower(string(p.Protocol))
-			if proto == "" {
-				proto = "tcp"
-			}
-			for _, text := range clusterIPs(svc) {
-				ip, err := netip.ParseAddr(text)
-				if err != nil {
-					continue
-				}
-				ends := endsOf(s, svc, p, ip.Is4())
-				out[front{proto, netip.AddrPortFrom(ip, uint16(p.Port)).String()}] = wanted{ref, "cluster", ends, partly(svc, svc.Spec.InternalTrafficPolicy != nil && *svc.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal)}
-				if p.NodePort != 0 && ip.Is4() {
-					out[front{proto, "nodeport:" + strconv.Itoa(int(p.NodePort))}] = wanted{ref, "nodeport", ends, partly(svc, svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal)}
-				}
-			}
+		dead, _ := stale(set)
+		_, keys := certainly(s, append(set.missing(want), dead...))
+		for _, key := range keys {
+			open[key] = true
 		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(open)) {
+		out = append(out, checks.Part{Source: facts.Files, Key: key})
 	}
 	return out
 }
 
-// otherProxy tells whether kube-proxy has nothing to do with a Service.
-func otherProxy(svc *corev1.Service) bool {
-	return svc.Spec.Type == corev1.ServiceTypeExternalName || svc.Labels["service.kubernetes.io/service-proxy-name"] != ""
-}
-
-func clusterIPs(svc *corev1.Service) []string {
-	if len(svc.Spec.ClusterIPs) > 0 {
-		return svc.Spec.ClusterIPs
-	}
-	return []string{svc.Spec.ClusterIP}
-}
-
-// partly tells whether a node's rules may leave endpoints out on purpose.
-func partly(svc *corev1.Service, local bool) bool {
-	mode := svc.Annotations["service.kubernetes.io/topology-mode"] + svc.Annotations["service.kubernetes.io/topology-aware-hints"]
-	return local || svc.Spec.TrafficDistribution != nil || mode != "" && !strings.EqualFold(mode, "disabled")
-}
-
-// endsOf returns the ready endpoints of a Service's port, of one family.
-func endsOf(s *facts.Snapshot, svc *corev1.Service, port *corev1.ServicePort, v4 bool) map[netip.AddrPort]bool {
-	out := map[netip.AddrPort]bool{}
-	for _, slice := range s.SlicesOf(svc) {
-		for _, p := range slice.Ports {
-			if p.Port == nil || p.Name == nil && port.Name != "" || p.Name != nil && *p.Name != port.Name {
-				continue
-			}
-			for i := range slice.Endpoints {
-				e := &slice.Endpoints[i]
-				if ip, err := netip.ParseAddr(e.Address); err == nil && e.Ready && ip.Is4() == v4 {
-					out[netip.AddrPortFrom(ip, uint16(*p.Port))] = true
-				}
-			}
+// ruledNodes are the nodes whose kernels must hold the rules by now.
+func ruledNodes(s *facts.Snapshot) []string {
+	var out []string
+	for _, n := range s.LinuxNodes() {
+		if !silent(n) && !s.Joining(n) {
+			out = append(out, n.Name)
 		}
 	}
 	return out
@@ -164,12 +109,16 @@ func endsOf(s *facts.Snapshot, svc *corev1.Service, port *corev1.ServicePort, v4
 // ruleSet is what a node's kernel does, by mode.
 type ruleSet map[string]map[front][]host.ServiceRule
 
-// rulesOf returns the rules of a node; known is false where they were not read.
-func rulesOf(s *facts.Snapshot, node string) (set ruleSet, known bool) {
-	text, found := host.Of(s, node).Read(host.ServiceRules)
+// rulesOf returns the rules of a node, or why they are not known.
+func rulesOf(s *facts.Snapshot, node string) (set ruleSet, why string) {
+	view := host.Of(s, node)
+	text, found := view.Read(host.ServiceRules)
+	if !found {
+		return nil, cmp.Or(view.Unknown(host.ServiceRules), "not read")
+	}
 	rules, err := host.ParseServiceRules(text)
-	if !found || err != nil {
-		return nil, false
+	if err != nil {
+		return nil, err.Error()
 	}
 	set = ruleSet{}
 	for _, r := range rules {
@@ -179,7 +128,7 @@ func rulesOf(s *facts.Snapshot, node string) (set ruleSet, known bool) {
 		at := front{r.Proto, r.Front}
 		set[r.Mode][at] = append(set[r.Mode][at], r)
 	}
-	return set, true
+	return set, ""
 }
 
 // current is the mode in use: the one that knows most of what is wanted. One that is left
@@ -208,6 +157,13 @@ func (set ruleSet) current(want map[front]wanted) string {
 type lack struct {
 	svc  facts.Ref
 	what string
+	mode string // of rules that are too many
+}
+
+func sortLacks(list []lack) {
+	slices.SortFunc(list, func(a, b lack) int {
+		return cmp.Or(strings.Compare(a.svc.Path(), b.svc.Path()), strings.Compare(a.what, b.what))
+	})
 }
 
 // missing returns what a node's rules lack, in the order of the Services.
@@ -233,34 +189,34 @@ func (set ruleSet) missing(want map[front]wanted) []lack {
 		slices.Sort(gone)
 		switch {
 		case len(have[at]) == 0 && (!w.some || w.kind != "nodeport"):
-			out = append(out, lack{w.svc, fmt.Sprintf("no rule for %s/%s", at.at, at.proto)})
+			out = append(out, lack{svc: w.svc, what: fmt.Sprintf("no rule for %s/%s", at.at, at.proto)})
 		case len(gone) == len(w.ends) && !w.some:
-			out = append(out, lack{w.svc, fmt.Sprintf("the rule for %s/%s leads nowhere", at.at, at.proto)})
+			out = append(out, lack{svc: w.svc, what: fmt.Sprintf("the rule for %s/%s leads nowhere", at.at, at.proto)})
 		case len(gone) > 0 && !w.some:
-			out = append(out, lack{w.svc, fmt.Sprintf("the rule for %s/%s leaves out %s", at.at, at.proto, strings.Join(gone, ", "))})
+			out = append(out, lack{svc: w.svc, what: fmt.Sprintf("the rule for %s/%s leaves out %s", at.at, at.proto, strings.Join(gone, ", "))})
 		}
 	}
-	slices.SortFunc(out, func(a, b lack) int { return strings.Compare(a.svc.Path()+a.what, b.svc.Path()+b.what) })
+	sortLacks(out)
 	return out
 }
 
 func findRulesMissing(s *facts.Snapshot) []checks.Finding {
 	want := wantedFronts(s)
 	var out []checks.Finding
-	for _, n := range s.LinuxNodes() {
-		set, known := rulesOf(s, n.Name)
-		if !known {
+	for _, n := range ruledNodes(s) {
+		set, _ := rulesOf(s, n)
+		if set == nil {
 			continue
 		}
-		lacks := set.missing(want)
+		lacks, _ := certainly(s, set.missing(want))
 		if len(lacks) == 0 {
 			continue
 		}
 		f := checks.Finding{
-			Subject: facts.NodeRef(n.Name), Message: aboutServices("does not lead traffic to", lacks),
-			Remedy: "Restart kube-proxy there, which writes its rules anew: " + restartOn(s, n.Name) + ". If they vanish again, find what removes them: a firewall, a hardening script.",
+			Subject: facts.NodeRef(n), Message: aboutServices("does not lead traffic to", lacks),
+			Remedy: "Restart kube-proxy there, which writes its rules anew: " + restartOn(s, n) + ". If they vanish again, find what removes them: a firewall, a hardening script.",
 		}
-		f.Evidence = quoteLacks(n.Name, lacks)
+		f.Evidence = quoteLacks(n, lacks)
 		out = append(out, f)
 	}
 	return out

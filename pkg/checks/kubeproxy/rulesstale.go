@@ -1,6 +1,7 @@
 package kubeproxy
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -8,115 +9,70 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 )
 
 // findRulesStale looks for rules that lead to what no EndpointSlice names.
 func findRulesStale(s *facts.Snapshot) []checks.Finding {
-	want := wantedFronts(s)
-	services := anyFronts(s)
-	ends := anyEnds(s)
+	stale := staleIn(s, wantedFronts(s))
 	var out []checks.Finding
-	for _, n := range s.LinuxNodes() {
-		set, known := rulesOf(s, n.Name)
-		if !known {
-			continue
+	for _, n := range ruledNodes(s) {
+		set, _ := rulesOf(s, n)
+		dead, now := stale(set)
+		if dead, _ = certainly(s, dead); len(dead) > 0 {
+			out = append(out, staleFinding(s, n, dead, now))
 		}
-		now := set.current(want)
-		var lacks []lack
-		other := map[string]bool{}
-		for mode, rules := range set {
-			for at, list := range rules {
-				for _, r := range list {
-					dead, svc := deadEnds(r.Endpoints, ends), serviceAt(services, at)
-					if len(dead) == 0 || unsettled(s, svc) {
-						continue
-					}
-					if mode != now {
-						other[mode] = true
-					}
-					lacks = append(lacks, lack{svc, fmt.Sprintf("mode %s: the rule for %s/%s leads to %s, which no EndpointSlice names", mode, at.at, at.proto, strings.Join(dead, ", "))})
-				}
-			}
-		}
-		if len(lacks) == 0 {
-			continue
-		}
-		slices.SortFunc(lacks, func(a, b lack) int { return strings.Compare(a.svc.Path()+a.what, b.svc.Path()+b.what) })
-		out = append(out, staleFinding(s, n.Name, lacks, other, now))
 	}
 	return out
 }
 
-func staleFinding(s *facts.Snapshot, node string, lacks []lack, other map[string]bool, now string) checks.Finding {
+// staleIn returns what tells of a node's rules which of them lead to endpoints that are
+// gone, and which mode is in use there.
+func staleIn(s *facts.Snapshot, want map[front]wanted) func(ruleSet) (dead []lack, now string) {
+	if partOfAll(s) != "" {
+		return func(ruleSet) ([]lack, string) { return nil, "" }
+	}
+	services, ends := anyFronts(s), anyEnds(s)
+	return func(set ruleSet) (out []lack, now string) {
+		now = set.current(want)
+		for mode, rules := range set {
+			for at, list := range rules {
+				svc := serviceAt(services, at)
+				if mode == "ipvs" && svc.Namespace == "" && strings.HasPrefix(at.at, "nodeport:") {
+					continue // a virtual server that somebody else made (Keepalived, LVS)
+				}
+				for _, r := range list {
+					if dead := deadEnds(r.Endpoints, ends); len(dead) > 0 {
+						out = append(out, lack{svc, fmt.Sprintf("mode %s: the rule for %s/%s leads to %s, which no EndpointSlice names", mode, at.at, at.proto, strings.Join(dead, ", ")), mode})
+					}
+				}
+			}
+		}
+		sortLacks(out)
+		return out, now
+	}
+}
+
+// partOfAll says why not all endpoints are known, or "".
+func partOfAll(s *facts.Snapshot) string {
+	if s.Scope != "" {
+		return "the endpoints of one namespace alone were read"
+	}
+	return ""
+}
+
+// noRulesOfAll says why rules cannot be held against all endpoints, or "".
+func noRulesOfAll(s *facts.Snapshot) string { return cmp.Or(noRules(s), partOfAll(s)) }
+
+func staleFinding(s *facts.Snapshot, node string, lacks []lack, now string) checks.Finding {
 	f := checks.Finding{
 		Subject: facts.NodeRef(node), Message: "leads traffic of Services to endpoints that are gone", Evidence: quoteLacks(node, lacks),
 		Remedy: "Restart kube-proxy there, which writes its rules anew: " + restartOn(s, node) + ".",
 	}
-	for mode := range other {
-		f.Message = fmt.Sprintf("keeps rules of mode %s that lead to endpoints that are gone, beside those of mode %s", mode, now)
+	if at := slices.IndexFunc(lacks, func(l lack) bool { return l.mode != now }); at >= 0 {
+		f.Message = fmt.Sprintf("keeps rules of mode %s that lead to endpoints that are gone, beside those of mode %s", lacks[at].mode, now)
 		f.Remedy = "Remove what the other mode left: kube-proxy --cleanup on the node, then restart kube-proxy there; or drain and restart the node."
 	}
 	return f
-}
-
-// anyFronts maps what a Service catches to the Service, whatever state that is in.
-func anyFronts(s *facts.Snapshot) map[string]facts.Ref {
-	out := map[string]facts.Ref{}
-	for _, svc := range s.Services {
-		ref := facts.Ref{Kind: "Service", Namespace: svc.Namespace, Name: svc.Name}
-		for _, ip := range clusterIPs(svc) {
-			out[ip] = ref
-		}
-		for _, p := range svc.Spec.Ports {
-			out[fmt.Sprintf("nodeport:%d", p.NodePort)] = ref
-		}
-	}
-	return out
-}
-
-// serviceAt names the Service of a front; one that is gone stands by its address.
-func serviceAt(services map[string]facts.Ref, at front) facts.Ref {
-	if ref, found := services[at.at]; found {
-		return ref
-	}
-	if a, err := netip.ParseAddrPort(at.at); err == nil {
-		if ref, found := services[a.Addr().String()]; found {
-			return ref
-		}
-	}
-	return facts.Ref{Kind: "Service", Name: at.at}
-}
-
-// unsettled tells whether a Service's endpoints changed while the nodes were looked at. One
-// that is not known may be new, where any Service is that the snapshot does not have.
-func unsettled(s *facts.Snapshot, svc facts.Ref) bool {
-	if svc.Namespace != "" {
-		return s.Gaps[facts.Files.Name+"/"+host.Changed(svc)] != ""
-	}
-	prefix := facts.Files.Name + "/" + host.Changed(facts.Ref{})
-	for key := range s.Gaps {
-		rest, found := strings.CutPrefix(key, strings.TrimSuffix(prefix, "//")+"/")
-		namespace, of, _ := strings.Cut(rest, "/")
-		if found && s.Service(namespace, of) == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// anyEnds are all addresses that EndpointSlices name, ready or not: kube-proxy leads to
-// terminating endpoints where there are no others.
-func anyEnds(s *facts.Snapshot) map[netip.Addr]bool {
-	out := map[netip.Addr]bool{}
-	for _, slice := range s.EndpointSlices {
-		for i := range slice.Endpoints {
-			if ip, err := netip.ParseAddr(slice.Endpoints[i].Address); err == nil {
-				out[ip] = true
-			}
-		}
-	}
-	return out
 }
 
 // deadEnds returns what no slice names.
