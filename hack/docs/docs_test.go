@@ -157,7 +157,7 @@ func TestRightsAreThePlugins(t *testing.T) {
 		sources := closed(append(append([]*facts.Source(nil), c.Needs...), c.MayUse...))
 		want := gather.Rules(sources)
 		if slices.Contains(sources, facts.Files) || slices.Contains(sources, facts.Tries) {
-			want = append(want, probe.NamespaceRules(true)...)
+			want = append(want, probe.NamespaceRules()...)
 		}
 		if d := cmp.Diff(role.Rules, want); d != "" {
 			t.Errorf("%s (-plugin +page)\n%s", c.ID, d)

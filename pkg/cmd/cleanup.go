@@ -31,9 +31,9 @@ func newCleanup(c *cluster) *cobra.Command {
 				fmt.Fprintln(c.env.Out, "Nothing is left behind.")
 				return nil
 			}
-			fmt.Fprintf(c.env.Out, "Namespace %s, made at %s, holds %d jobs with %d pods that run.\n", probe.Namespace, left.Since.UTC().Format(time.RFC3339), left.Jobs, left.Pods)
+			fmt.Fprintf(c.env.Out, "Namespace %s, made at %s, holds %d jobs with %d pods that run.\n", probe.Namespace, left.Since.UTC().Format(time.RFC3339), len(left.Jobs), left.Pods)
 			if left.Pods > 0 {
-				fmt.Fprintln(c.env.Out, "Another look may be under way: its pods end within a minute.")
+				fmt.Fprintln(c.env.Out, "Another look may be under way; its pods end within "+probe.Longest.String()+".")
 			}
 			if err := c.ask(cmd.Context(), "Remove it?", yes); err != nil {
 				return err

@@ -32,7 +32,7 @@ func (e *examination) addFlags(cmd *cobra.Command) {
 // addDepth adds --depth, whose default is what it points to.
 func addDepth(cmd *cobra.Command, depth *string) {
 	cmd.Flags().StringVar(depth, "depth", *depth, "how deep to look: api (objects only), logs (also container logs, kubelet configuration and pods' own endpoints), "+
-		"probe (also pods that try traffic), host (also a pod on each node that reads its files and kernel); pods live for a minute at most, see docs/depths.md")
+		"probe (also pods that try traffic), host (also a pod on each node that reads its files and kernel); pods live for two and a half minutes at most, see docs/depths.md")
 	_ = cmd.RegisterFlagCompletionFunc("depth", cobra.FixedCompletions([]string{"api", "logs", "probe", "host"}, cobra.ShellCompDirectiveNoFileComp))
 }
 

@@ -58,8 +58,8 @@ func (c *cluster) printRoles(name string, sources []*facts.Source, depth facts.D
 	if !slices.ContainsFunc(sources, func(src *facts.Source) bool { return src == facts.Tries || src == facts.Files }) {
 		return c.printObjects(role)
 	}
-	role.Rules = append(role.Rules, probe.NamespaceRules(true)...)
-	return c.printObjects(role, probe.HomeFor(depth), rbacv1.Role{
+	role.Rules = append(role.Rules, probe.NamespaceRules()...)
+	return c.printObjects(role, probe.HomeFor(depth), probe.HomeAccount(), rbacv1.Role{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: probe.Namespace},
 		Rules:      probe.HomeRules(),

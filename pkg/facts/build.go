@@ -35,7 +35,7 @@ func NewBuilder(taken time.Time, server string, depth Depth) *Builder {
 // stays as it is.
 func Extend(s *Snapshot) *Builder {
 	out := *s
-	out.Gaps = maps.Clone(s.Gaps)
+	out.Gaps, out.Sampled = maps.Clone(s.Gaps), maps.Clone(s.Sampled)
 	out.Answers, out.Tries = slices.Clone(s.Answers), slices.Clone(s.Tries)
 	out.Files = make(map[string]map[string]string, len(s.Files))
 	for node, files := range s.Files {

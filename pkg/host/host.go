@@ -101,8 +101,8 @@ func (v View) Absent(name string) bool {
 	return false
 }
 
-// Unknown says why nothing can be said of a file: "" where it was read or is certainly not
-// there. What hindered the look at a directory holds for what is in it.
+// Unknown says why nothing can be said of a file: "" where it was read, is certainly not
+// there, or nobody asked for it on this node. What hindered the look at a directory holds for what is in it.
 func (v View) Unknown(name string) string {
 	if _, found := v.Read(name); found || v.Absent(name) {
 		return ""
@@ -115,8 +115,15 @@ func (v View) Unknown(name string) string {
 	if why := v.s.MissingPart(facts.Files, v.node); why != "" {
 		return why
 	}
+	if v.Unasked() {
+		return ""
+	}
 	return "not read"
 }
+
+// Unasked tells whether the node is not among those that were to be looked at (--nodes):
+// nothing is known of it, and nothing is missing.
+func (v View) Unasked() bool { return !v.Known() && v.s.MissingPart(facts.Files, v.node) == "" }
 
 // Under returns the paths below a directory that were read, sorted.
 func (v View) Under(dir string) []string {

@@ -27,12 +27,12 @@ const mostLog = 1 << 20
 
 // results starts a job and returns what its pods printed, by node; why says of a node
 // without a result what came in between.
-func (r *run) results(ctx context.Context, job *batchv1.Job, nodes []*corev1.Node) (map[string]*agent.Result, func(node string) string) {
+func (r *run) results(ctx context.Context, home *home, job *batchv1.Job, nodes []*corev1.Node) (map[string]*agent.Result, func(node string) string) {
 	var mu sync.Mutex
 	out, failed := map[string]*agent.Result{}, map[string]string{}
 	slots := make(chan struct{}, parallel)
 	var reading sync.WaitGroup
-	pods, err := r.follow(ctx, job, len(nodes), func(p *corev1.Pod) bool {
+	pods, err := r.follow(ctx, home, job, len(nodes), func(p *corev1.Pod) bool {
 		if p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 			return false
 		}
@@ -96,13 +96,13 @@ type seen struct {
 
 // follow starts a job and watches its pods until settled says of each of them that it is,
 // or it is certain that it will not be, or the time is over.
-func (r *run) follow(ctx context.Context, job *batchv1.Job, want int, settled func(*corev1.Pod) bool) (*seen, error) {
+func (r *run) follow(ctx context.Context, home *home, job *batchv1.Job, want int, settled func(*corev1.Pod) bool) (*seen, error) {
 	out := &seen{pods: map[string]*corev1.Pod{}}
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	made, err := r.client.BatchV1().Jobs(Namespace).Create(ctx, job, metav1.CreateOptions{})
+	made, err := home.start(ctx, job)
 	if err != nil {
-		return out, fmt.Errorf("starting its pod: %w", err)
+		return out, err
 	}
 	done := map[string]bool{}
 	_, err = watchtools.UntilWithSync(ctx, r.podsOf(made), &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {

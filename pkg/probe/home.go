@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +40,9 @@ type home struct {
 	run    *run
 	kept   bool   // it was there before, and stays
 	secret string // the copy of the user's pull secret, or ""
+
+	mu   sync.Mutex
+	jobs []string // that this run has made
 }
 
 // HomeFor returns the namespace that the pods of a depth need, as an administrator makes it
@@ -53,6 +58,28 @@ func HomeFor(depth facts.Depth) *corev1.Namespace {
 			Name: Namespace, Labels: map[string]string{managedBy: manager, enforceLabel: level}, Annotations: map[string]string{Keep: "true"},
 		},
 	}
+}
+
+// HomeAccount returns the ServiceAccount of the pods. It may do nothing, and no pod gets its
+// token.
+func HomeAccount() *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{
+		TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
+		ObjectMeta:                   metav1.ObjectMeta{Name: account, Namespace: Namespace, Labels: map[string]string{managedBy: manager}},
+		AutomountServiceAccountToken: ptr.To(false),
+	}
+}
+
+// start makes a job, which is this run's to remove.
+func (h *home) start(ctx context.Context, job *batchv1.Job) (*batchv1.Job, error) {
+	made, err := h.run.client.BatchV1().Jobs(Namespace).Create(ctx, job, metav1.CreateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("starting its pod: %w", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.jobs = append(h.jobs, made.Name)
+	return made, nil
 }
 
 // open makes the namespace and what pods need in it.
@@ -93,14 +120,14 @@ func (r *run) keptHome(ctx context.Context, failed error) (bool, error) {
 		Namespace, ns.CreationTimestamp.UTC().Format(time.RFC3339))
 }
 
-// furnish makes the ServiceAccount, which may do nothing and whose token no pod gets, and
-// the copy of the pull secret.
+// furnish makes the ServiceAccount, unless it was made with the namespace, and the copy of
+// the pull secret.
 func (h *home) furnish(ctx context.Context) error {
 	core := h.run.client.CoreV1()
-	meta := metav1.ObjectMeta{Name: account, Namespace: Namespace, Labels: map[string]string{managedBy: manager}}
-	_, err := core.ServiceAccounts(Namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta, AutomountServiceAccountToken: ptr.To(false)}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("making ServiceAccount %s/%s: %w", Namespace, account, err)
+	if !h.kept {
+		if _, err := core.ServiceAccounts(Namespace).Create(ctx, HomeAccount(), metav1.CreateOptions{}); err != nil {
+			return fmt.Errorf("making ServiceAccount %s/%s: %w", Namespace, account, err)
+		}
 	}
 	if h.run.opts.PullSecret == "" {
 		return nil
@@ -113,7 +140,7 @@ func (h *home) furnish(ctx context.Context) error {
 	if from.Type != corev1.SecretTypeDockerConfigJson && from.Type != corev1.SecretTypeDockercfg {
 		return fmt.Errorf("--image-pull-secret %s: it is of type %s, not of %s", h.run.opts.PullSecret, from.Type, corev1.SecretTypeDockerConfigJson)
 	}
-	meta.Name, meta.GenerateName = "", pullName+"-"
+	meta := metav1.ObjectMeta{GenerateName: pullName + "-", Namespace: Namespace, Labels: map[string]string{managedBy: manager}}
 	made, err := core.Secrets(Namespace).Create(ctx, &corev1.Secret{ObjectMeta: meta, Type: from.Type, Data: from.Data}, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("copying --image-pull-secret %s: %w", h.run.opts.PullSecret, err)
@@ -129,7 +156,7 @@ func (h *home) close(ctx context.Context) {
 	h.run.progress("removing what was made")
 	var err error
 	if h.kept {
-		err = empty(ctx, h.run.client, h.secret)
+		err = empty(ctx, h.run.client, h.jobs, h.secret)
 	} else {
 		err = remove(ctx, h.run.client)
 	}
@@ -160,20 +187,24 @@ func remove(ctx context.Context, client kubernetes.Interface) error {
 	return err
 }
 
-// empty deletes what a run made in a namespace that stays, and waits for its pods to go.
-func empty(ctx context.Context, client kubernetes.Interface, secret string) error {
+// empty deletes some jobs and the copy of a secret in a namespace that stays, and waits for
+// the jobs' pods to go. What others run there is left alone.
+func empty(ctx context.Context, client kubernetes.Interface, jobs []string, secret string) error {
 	var errs []error
-	mine := metav1.ListOptions{LabelSelector: managedBy + "=" + manager}
 	behind := metav1.DeletePropagationBackground
-	errs = append(errs, client.BatchV1().Jobs(Namespace).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &behind}, mine))
+	for _, job := range jobs {
+		errs = append(errs, client.BatchV1().Jobs(Namespace).Delete(ctx, job, metav1.DeleteOptions{PropagationPolicy: &behind}))
+	}
 	if secret != "" {
 		errs = append(errs, client.CoreV1().Secrets(Namespace).Delete(ctx, secret, metav1.DeleteOptions{}))
 	}
-	errs = append(errs, client.CoreV1().ServiceAccounts(Namespace).Delete(ctx, account, metav1.DeleteOptions{}))
-	errs = append(errs, wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		list, err := client.CoreV1().Pods(Namespace).List(ctx, mine)
-		return err == nil && len(list.Items) == 0, ignoreBusy(err)
-	}))
+	if len(jobs) > 0 {
+		theirs := metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + " in (" + strings.Join(jobs, ",") + ")"}
+		errs = append(errs, wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+			list, err := client.CoreV1().Pods(Namespace).List(ctx, theirs)
+			return err == nil && len(list.Items) == 0, ignoreBusy(err)
+		}))
+	}
 	for i, err := range errs {
 		if apierrors.IsNotFound(err) {
 			errs[i] = nil

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +17,7 @@ type Leftover struct {
 	Since time.Time
 	Kept  bool // the namespace was made by an administrator, and stays
 	Pods  int  // that have not ended
-	Jobs  int
+	Jobs  []string
 }
 
 // Leftovers tells what is there of the doctor's own; nil where there is nothing.
@@ -39,10 +40,10 @@ func Leftovers(ctx context.Context, config *rest.Config) (*Leftover, error) {
 		return nil, fmt.Errorf("looking for what is left in namespace %s: %w", Namespace, err)
 	}
 	for _, job := range jobs.Items {
-		out.Jobs++
+		out.Jobs = append(out.Jobs, job.Name)
 		out.Pods += int(job.Status.Active)
 	}
-	if out.Kept && out.Jobs == 0 {
+	if out.Kept && len(out.Jobs) == 0 {
 		return nil, nil
 	}
 	return out, nil
@@ -58,7 +59,25 @@ func Cleanup(ctx context.Context, config *rest.Config, left *Leftover) error {
 	ctx, cancel := context.WithTimeout(ctx, goodbye)
 	defer cancel()
 	if left.Kept {
-		return empty(ctx, client, "")
+		return errors.Join(empty(ctx, client, left.Jobs, ""), copies(ctx, client))
 	}
 	return remove(ctx, client)
+}
+
+// copies deletes copies of pull secrets. Who may not see them has made none.
+func copies(ctx context.Context, client kubernetes.Interface) error {
+	list, err := client.CoreV1().Secrets(Namespace).List(ctx, metav1.ListOptions{LabelSelector: managedBy + "=" + manager})
+	if apierrors.IsForbidden(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, secret := range list.Items {
+		if err := client.CoreV1().Secrets(Namespace).Delete(ctx, secret.Name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

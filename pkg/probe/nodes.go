@@ -15,10 +15,12 @@ import (
 // other one, and ten show which node, which direction or which zone fails.
 const mostSampled = 10
 
-// targets are the nodes to look at, and why others are left out.
+// targets are the nodes to look at, why others cannot be, and how many there are that
+// nobody asked for.
 type targets struct {
-	nodes []*corev1.Node
-	left  map[string]string
+	nodes   []*corev1.Node
+	left    map[string]string
+	unasked int
 }
 
 // why says in one line why nodes are left out.
@@ -45,12 +47,12 @@ func choose(s *facts.Snapshot, named []string) (targets, error) {
 	for _, n := range s.Nodes {
 		switch {
 		case len(named) > 0 && !slices.Contains(named, n.Name):
-			out.left[n.Name] = "not among --nodes"
+			out.unasked++
 		case facts.Windows(n):
 			out.left[n.Name] = "it runs Windows, and the pods are for Linux"
 		case facts.Virtual(n):
 			out.left[n.Name] = "it is no machine"
-		case status(n) == corev1.ConditionUnknown:
+		case silent(n):
 			out.left[n.Name] = "its kubelet does not answer, so no pod starts there"
 		case n.Labels[corev1.LabelHostname] == "":
 			out.left[n.Name] = "it has no label " + corev1.LabelHostname + ", by which pods are spread"
@@ -61,13 +63,10 @@ func choose(s *facts.Snapshot, named []string) (targets, error) {
 	return out, nil
 }
 
-func status(n *corev1.Node) corev1.ConditionStatus {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status
-		}
-	}
-	return corev1.ConditionUnknown
+// silent tells whether nothing is heard of a node's kubelet.
+func silent(n *corev1.Node) bool {
+	c := facts.NodeReady(n)
+	return c == nil || c.Status == corev1.ConditionUnknown
 }
 
 // sample takes at most mostSampled nodes, one of each kind first: by zone, operating
@@ -80,7 +79,7 @@ func sample(nodes []*corev1.Node, named bool) []*corev1.Node {
 	var order []string
 	for _, n := range nodes {
 		info := n.Status.NodeInfo
-		kind := strings.Join([]string{string(status(n)), n.Labels[corev1.LabelTopologyZone], info.OSImage, info.KernelVersion, info.ContainerRuntimeVersion}, "|")
+		kind := strings.Join([]string{string(facts.NodeReady(n).Status), n.Labels[corev1.LabelTopologyZone], info.OSImage, info.KernelVersion, info.ContainerRuntimeVersion}, "|")
 		if kinds[kind] == nil {
 			order = append(order, kind)
 		}

@@ -19,9 +19,10 @@ import (
 )
 
 const (
-	// longest is how long a pod may live, whatever becomes of the doctor; those that answer
-	// the others live through both rounds.
+	// longest is how long a pod may live that looks or tries, whatever becomes of the doctor.
 	longest = time.Minute
+	// Longest is the same of all pods: those that answer others live through both rounds.
+	Longest = 2*longest + goodbye
 	// headStart is how long nodes are looked at before pods with a network start there, where
 	// some take longer.
 	headStart = 20 * time.Second
@@ -114,6 +115,11 @@ func (r *run) look(ctx context.Context, targets targets) {
 	for node, why := range targets.left {
 		r.part(facts.Files, node, why)
 	}
+	trying := sample(targets.nodes, len(r.opts.Nodes) > 0)
+	r.b.Sampled(facts.Tries, len(trying), len(targets.nodes)+targets.unasked)
+	if asked := len(targets.nodes) + len(targets.left); r.opts.Depth >= facts.Host {
+		r.b.Sampled(facts.Files, asked, asked+targets.unasked)
+	}
 	var wait sync.WaitGroup
 	seen := make(chan struct{})
 	wait.Go(func() {
@@ -132,14 +138,14 @@ func (r *run) look(ctx context.Context, targets targets) {
 	case <-late.C:
 	case <-ctx.Done():
 	}
-	r.tryTraffic(ctx, home, sample(targets.nodes, len(r.opts.Nodes) > 0))
+	r.tryTraffic(ctx, home, trying)
 	wait.Wait()
 }
 
 // lookAtHosts reads the files of the nodes.
 func (r *run) lookAtHosts(ctx context.Context, home *home, nodes []*corev1.Node) {
 	job := hostJob(r.opts.Image, home, nodes, r.resolvConfs())
-	results, why := r.results(ctx, job, nodes)
+	results, why := r.results(ctx, home, job, nodes)
 	r.markChanged(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()

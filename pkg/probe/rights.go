@@ -13,27 +13,20 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
 )
 
-// HomeRules returns what a user must be allowed in the namespace.
+// HomeRules returns what a user must be allowed in the namespace that an administrator has
+// made, cleanup included.
 func HomeRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: []string{"create"}},
-		{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{account}, Verbs: []string{"delete"}},
-		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create", "deletecollection"}},
+		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create", "delete", "list"}},
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}},
 		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list"}},
 	}
 }
 
-// NamespaceRules returns what a user must be allowed for the namespace itself, unless an
-// administrator has made it with the annotation Keep. RBAC cannot name what is created.
-func NamespaceRules(kept bool) []rbacv1.PolicyRule {
-	named := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{Namespace}, Verbs: []string{"get"}}
-	if kept {
-		return []rbacv1.PolicyRule{named}
-	}
-	named.Verbs = []string{"delete", "get"}
-	return []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"create"}}, named}
+// NamespaceRules returns what a user must be allowed for that namespace itself.
+func NamespaceRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{Namespace}, Verbs: []string{"get"}}}
 }
 
 // allowed asks the API server whether the user may do all that a run takes, before
@@ -43,8 +36,8 @@ func (r *run) allowed(ctx context.Context) error {
 	for _, rule := range HomeRules() {
 		for _, verb := range rule.Verbs {
 			resource, sub, _ := strings.Cut(rule.Resources[0], "/")
-			if verb == "deletecollection" || resource == "events" || verb == "delete" {
-				continue // for a namespace that stays, and for a reason: a run goes without
+			if resource == "events" || resource == "jobs" && verb != "create" {
+				continue // for a reason, for a namespace that stays, for cleanup: a run goes without
 			}
 			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 				ResourceAttributes: &authorizationv1.ResourceAttributes{

@@ -46,7 +46,7 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 	pod := &job.Spec.Template.Spec
 	pod.DNSPolicy = corev1.DNSDefault // the servers of its resolv.conf are those that cluster DNS forwards to
 	pod.Containers[0].Env = append(pod.Containers[0].Env, corev1.EnvVar{Name: agent.PlanVariable, Value: string(data)})
-	results, why := r.results(ctx, job, able)
+	results, why := r.results(ctx, home, job, able)
 	for _, n := range able {
 		result := results[n.Name]
 		if result == nil {
@@ -72,8 +72,8 @@ func (r *run) peers(ctx context.Context, home *home, nodes []*corev1.Node) (map[
 		defer cancel()
 	}
 	job := trafficJob(r.opts.Image, home, "serve", nodes, []string{"serve"})
-	job.Spec.ActiveDeadlineSeconds = ptr.To(int64((2*longest + goodbye).Seconds())) // they answer until the others have tried
-	pods, err := r.follow(ctx, job, len(nodes), func(p *corev1.Pod) bool {
+	job.Spec.ActiveDeadlineSeconds = ptr.To(int64(Longest.Seconds()))
+	pods, err := r.follow(ctx, home, job, len(nodes), func(p *corev1.Pod) bool {
 		if p.Status.Phase != corev1.PodRunning || p.Status.PodIP == "" {
 			return p.Status.Phase == corev1.PodFailed
 		}

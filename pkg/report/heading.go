@@ -132,5 +132,13 @@ func samples(s *facts.Snapshot) []string {
 	if len(out) > 0 {
 		out = append(out, "--all-nodes asks all")
 	}
+	for _, of := range []struct {
+		src  *facts.Source
+		text string
+	}{{facts.Tries, "traffic tried on %s of %s nodes (--nodes names others)"}, {facts.Files, "%s of %s nodes looked at"}} {
+		if sample, found := s.Sampled[of.src.Name]; found {
+			out = append(out, fmt.Sprintf(of.text, Count1000(sample.Asked), Count1000(sample.Of)))
+		}
+	}
 	return out
 }

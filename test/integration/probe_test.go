@@ -6,20 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/probe"
 )
 
@@ -168,6 +173,15 @@ func (f *fleet) snapshot(t *testing.T, depth facts.Depth) *facts.Snapshot {
 			t.Fatal(err)
 		}
 	}
+	endpoints, err := f.p.Client.DiscoveryV1().EndpointSlices("").List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range endpoints.Items {
+		if err := b.Add(&endpoints.Items[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return b.Build()
 }
 
@@ -200,8 +214,12 @@ func startFleet(t *testing.T, count int) *fleet {
 func TestManyNodes(t *testing.T) {
 	f := startFleet(t, 200)
 	f.refuse["berth-007"] = `ErrImagePull: failed to resolve reference "example.test/doctor:1"`
+	f.slice(t, "still", "192.0.2.31")
+	f.slice(t, "moving", "192.0.2.32")
 	f.prints = func(_, node string) string {
 		switch node {
+		case "berth-009":
+			f.slice(t, "moving", "192.0.2.33")
 		case "berth-011":
 			return "exec /kubectl-netdoctor: exec format error\n"
 		case "berth-013":
@@ -233,10 +251,31 @@ func TestManyNodes(t *testing.T) {
 	if len(tried) < 8 || len(tried) > 10 || tried["another"] {
 		t.Errorf("traffic was tried on %v", tried)
 	}
+	for name, want := range map[string]string{"still": "", "moving": "its endpoints changed while the nodes were looked at"} {
+		if why := s.Gaps["host/"+host.Changed(facts.Ref{Namespace: "default", Name: name})]; why != want {
+			t.Errorf("Service %s: %q, want %q", name, why, want)
+		}
+	}
 	if len(warned) > 0 {
 		t.Errorf("warnings: %q", warned)
 	}
 	f.clean(t)
+}
+
+// slice gives a Service an endpoint, in place of the one that it had.
+func (f *fleet) slice(t *testing.T, service, address string) {
+	client := f.p.Client.DiscoveryV1().EndpointSlices("default")
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Name: service, Labels: map[string]string{discoveryv1.LabelServiceName: service}},
+		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{address}}},
+	}
+	_, err := client.Create(context.Background(), slice, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		_, err = client.Update(context.Background(), slice, metav1.UpdateOptions{})
+	}
+	if err != nil {
+		t.Errorf("EndpointSlice %s: %v", service, err)
+	}
 }
 
 // TestLookInterrupted ends a look while pods run, as Ctrl-C does, and one whose time is
@@ -270,6 +309,7 @@ func TestLookWithItsRightsAlone(t *testing.T) {
 	f.clean(t)
 
 	f.grant(t, user, f.p.run(t, "rbac", "--depth", "host").stdout)
+	other := f.other(t)
 	s, warned := f.look(t, t.Context(), config, facts.Host)
 	for _, node := range f.nodes {
 		if why := s.MissingPart(facts.Files, node); why != "" {
@@ -279,20 +319,42 @@ func TestLookWithItsRightsAlone(t *testing.T) {
 	if len(warned) > 0 {
 		t.Errorf("warnings: %q", warned)
 	}
-	for what, list := range map[string]func() (int, error){
-		"jobs": func() (int, error) {
-			l, err := f.p.Client.BatchV1().Jobs(probe.Namespace).List(t.Context(), metav1.ListOptions{})
-			return len(l.Items), err
-		},
-		"pods": func() (int, error) {
-			l, err := f.p.Client.CoreV1().Pods(probe.Namespace).List(t.Context(), metav1.ListOptions{})
-			return len(l.Items), err
-		},
-	} {
-		if n, err := list(); err != nil || n != 0 {
-			t.Errorf("%d %s are left in the namespace that stays: %v", n, what, err)
+	left := func(when string, want ...string) {
+		t.Helper()
+		jobs, err := f.p.Client.BatchV1().Jobs(probe.Namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, job := range jobs.Items {
+			names = append(names, job.Name)
+		}
+		pods, err := f.p.Client.CoreV1().Pods(probe.Namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(pods.Items) > 0 || !slices.Equal(names, want) {
+			t.Errorf("%s the namespace that stays holds jobs %q and %d pods: %v", when, names, len(pods.Items), err)
 		}
 	}
+	left("after the look", other)
+	if o := f.p.run(t, "cleanup", "-y"); o.code != 0 {
+		t.Errorf("cleanup: exit %d\n%s", o.code, o.stderr)
+	}
+	left("after cleanup")
+}
+
+// other makes what somebody else's look has made in the namespace that stays.
+func (f *fleet) other(t *testing.T) string {
+	t.Helper()
+	labels := map[string]string{"app.kubernetes.io/managed-by": "kubectl-netdoctor"}
+	job, err := f.p.Client.BatchV1().Jobs(probe.Namespace).Create(t.Context(), &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "host-", Labels: labels},
+		Spec: batchv1.JobSpec{Suspend: ptr.To(true), Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "host", Image: "example.test/doctor:1"}},
+		}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job.Name
 }
 
 // grant applies what rbac prints, as an administrator, and binds it to a user.
@@ -316,6 +378,8 @@ func (f *fleet) grant(t *testing.T, user, printed string) {
 		switch o.Kind {
 		case "Namespace":
 			_, err = f.p.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: meta}, metav1.CreateOptions{})
+		case "ServiceAccount":
+			_, err = f.p.Client.CoreV1().ServiceAccounts(o.Namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
 		case "ClusterRole":
 			_, err = f.p.Client.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: meta, Rules: o.Rules}, metav1.CreateOptions{})
 			_, bound = f.p.Client.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subject,
@@ -329,7 +393,7 @@ func (f *fleet) grant(t *testing.T, user, printed string) {
 			t.Fatal(err, bound)
 		}
 	}
-	if made != 3 {
+	if made != 4 {
 		t.Fatalf("rbac prints %d objects:\n%s", made, printed)
 	}
 }
