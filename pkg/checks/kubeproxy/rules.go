@@ -25,7 +25,7 @@ var RulesMissing = &checks.Check{
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	Parts:    rulesParts,
 	When:     noRules,
-	Explains: []*checks.Check{symptom.PodNotReady, traffic.ServicePath, symptom.DNSProbeCluster},
+	Explains: []*checks.Check{traffic.ServicePath, symptom.DNSProbeCluster},
 	ByHand: []string{"iptables-save -t nat | grep -e '-d CLUSTERIP/32'  # on the node; mode iptables",
 		"nft list map ip kube-proxy service-ips | grep CLUSTERIP  # mode nftables", "ipvsadm -Ln  # mode ipvs"},
 	Run: findRulesMissing,
@@ -52,7 +52,7 @@ var RulesStale = &checks.Check{
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	Parts:    rulesParts,
 	When:     noRulesOfAll,
-	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSProbeCluster},
+	Explains: []*checks.Check{symptom.DNSProbeCluster},
 	ByHand:   []string{"iptables-save -t nat | grep KUBE-SEP  # on the node", "nft list table ip kube-proxy", "ipvsadm -Ln"},
 	Run:      findRulesStale,
 	Doc: `Rules that kube-proxy wrote stay in the kernel until a kube-proxy takes them out. Where it is dead, connections go on to addresses of pods that are
@@ -213,13 +213,32 @@ func findRulesMissing(s *facts.Snapshot) []checks.Finding {
 			continue
 		}
 		f := checks.Finding{
-			Subject: facts.NodeRef(n), Message: aboutServices("does not lead traffic to", lacks),
+			Subject: ruledBy(s, n, lacks), Message: aboutServices("does not lead traffic to", lacks),
 			Remedy: "Restart kube-proxy there, which writes its rules anew: " + restartOn(s, n) + ". If they vanish again, find what removes them: a firewall, a hardening script.",
 		}
 		f.Evidence = quoteLacks(n, lacks)
 		out = append(out, f)
 	}
 	return out
+}
+
+// ruledBy is what is at fault: the node, where Services lack rules without which no pod there
+// can work, the API server's and those of cluster DNS; else kube-proxy's pod on it, so that
+// no trouble of other pods of the node is put down to a Service that they do not use.
+func ruledBy(s *facts.Snapshot, node string, lacks []lack) facts.Ref {
+	vital := []facts.Ref{{Kind: "Service", Namespace: "default", Name: "kubernetes"}}
+	for _, svc := range s.DNSServices() {
+		vital = append(vital, facts.ServiceRef(svc))
+	}
+	if slices.ContainsFunc(lacks, func(l lack) bool { return slices.Contains(vital, l.svc) }) {
+		return facts.NodeRef(node)
+	}
+	for _, p := range s.KubeProxyPods() {
+		if p.Node == node {
+			return p.Ref()
+		}
+	}
+	return facts.NodeRef(node)
 }
 
 // aboutServices names the Services that something is wrong with: one, or how many.

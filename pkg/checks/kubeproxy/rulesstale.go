@@ -65,7 +65,7 @@ func noRulesOfAll(s *facts.Snapshot) string { return cmp.Or(noRules(s), partOfAl
 
 func staleFinding(s *facts.Snapshot, node string, lacks []lack, now string) checks.Finding {
 	f := checks.Finding{
-		Subject: facts.NodeRef(node), Message: "leads traffic of Services to endpoints that are gone", Evidence: quoteLacks(node, lacks),
+		Subject: ruledBy(s, node, lacks), Message: "leads traffic of Services to endpoints that are gone", Evidence: quoteLacks(node, lacks),
 		Remedy: "Restart kube-proxy there, which writes its rules anew: " + restartOn(s, node) + ".",
 	}
 	if at := slices.IndexFunc(lacks, func(l lack) bool { return l.mode != now }); at >= 0 {

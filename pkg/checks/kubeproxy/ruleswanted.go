@@ -47,8 +47,11 @@ func wantedFronts(s *facts.Snapshot) map[front]wanted {
 				}
 				ends := endsOf(s, svc, p, ip.Is4())
 				out[front{proto, netip.AddrPortFrom(ip, uint16(p.Port)).String()}] = wanted{ref, "cluster", ends, partly(svc, svc.Spec.InternalTrafficPolicy != nil && *svc.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal)}
-				if p.NodePort != 0 && ip.Is4() {
-					out[front{proto, "nodeport:" + strconv.Itoa(int(p.NodePort))}] = wanted{ref, "nodeport", ends, partly(svc, svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal)}
+				if p.NodePort != 0 { // of both families, which its rules do not tell apart
+					at := front{proto, "nodeport:" + strconv.Itoa(int(p.NodePort))}
+					ends = maps.Clone(ends)
+					maps.Copy(ends, out[at].ends)
+					out[at] = wanted{ref, "nodeport", ends, partly(svc, svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal)}
 				}
 			}
 		}
@@ -91,8 +94,11 @@ func anyFronts(s *facts.Snapshot) map[string]facts.Ref {
 	out := map[string]facts.Ref{}
 	for _, svc := range s.Services {
 		ref := facts.ServiceRef(svc)
-		for _, ip := range facts.ClusterIPs(svc) {
+		for _, ip := range slices.Concat(facts.ClusterIPs(svc), svc.Spec.ExternalIPs) {
 			out[ip] = ref
+		}
+		for _, in := range svc.Status.LoadBalancer.Ingress {
+			out[in.IP] = ref
 		}
 		for _, p := range svc.Spec.Ports {
 			out[fmt.Sprintf("nodeport:%d", p.NodePort)] = ref
