@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/cause"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 const (
@@ -60,7 +62,7 @@ func (p *printer) root(r Report, n *cause.Node) {
 	}
 	if ids := r.Fixes[n.Check.ID]; len(ids) > 0 {
 		p.section("Repair")
-		p.line(4, "kubectl netdoctor fix "+n.Check.ID+" --dry-run")
+		p.line(4, "kubectl netdoctor fix "+n.Check.ID+depthFlag(r, n.Check)+" --dry-run")
 	}
 	if len(n.Check.ByHand) > 0 {
 		p.section("By hand")
@@ -69,6 +71,21 @@ func (p *printer) root(r Report, n *cause.Node) {
 		p.line(4, command)
 	}
 	p.symptoms(n)
+}
+
+// depthFlag is what a command takes to see a fault that pods have seen: the deepest source
+// of its check that was looked at. A bundle is looked at as deep as it goes.
+func depthFlag(r Report, c *checks.Check) string {
+	deepest := facts.Logs
+	for _, src := range slices.Concat(c.Needs, c.MayUse) {
+		if src.Depth <= r.Snapshot.Depth {
+			deepest = max(deepest, src.Depth)
+		}
+	}
+	if deepest <= facts.Logs || r.Bundle != "" {
+		return ""
+	}
+	return " --depth " + deepest.String()
 }
 
 func (p *printer) symptoms(n *cause.Node) {

@@ -1,0 +1,29 @@
+package report
+
+import (
+	"testing"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+)
+
+// TestDepthFlag lets the suggested repair see what the report saw.
+func TestDepthFlag(t *testing.T) {
+	shallow := &checks.Check{Needs: []*facts.Source{facts.Pods, facts.PodLogs}}
+	files := &checks.Check{Needs: []*facts.Source{facts.Nodes}, MayUse: []*facts.Source{facts.Files}}
+	tries := &checks.Check{Needs: []*facts.Source{facts.Tries}}
+	for _, tt := range []struct {
+		check  *checks.Check
+		depth  facts.Depth
+		bundle string
+		want   string
+	}{
+		{shallow, facts.Host, "", ""}, {files, facts.Logs, "", ""}, {files, facts.Host, "", " --depth host"},
+		{tries, facts.Host, "", " --depth probe"}, {tries, facts.Probe, "", " --depth probe"}, {files, facts.Host, "b.tar.gz", ""},
+	} {
+		r := Report{Snapshot: &facts.Snapshot{Depth: tt.depth}, Bundle: tt.bundle}
+		if got := depthFlag(r, tt.check); got != tt.want {
+			t.Errorf("%v at %s of %q: %q, want %q", tt.check.Needs, tt.depth, tt.bundle, got, tt.want)
+		}
+	}
+}
