@@ -100,8 +100,8 @@ Written by ` + "`go run ./hack/docs`" + ` from the sources, from what the pods r
 
 ` + "`check --depth`" + ` says how deep the doctor may look: ` + "`api < logs < probe < host`" + `, each with those before it. The default is ` + "`logs`" + `: nothing is started in
 the cluster. ` + "`probe`" + ` and ` + "`host`" + ` start pods from [the image of the release](../README.md), in a namespace ` + "`" + probe.Namespace + "`" + ` that is made for it and gone
-afterwards, also after Ctrl-C. A pod lives for two and a half minutes at most, whatever becomes of the doctor; what a kill leaves is an empty namespace,
-which ` + "`kubectl netdoctor cleanup`" + ` removes. ` + "`kubectl netdoctor rbac --depth D`" + ` prints the least rights, and what you may not do is told before anything is made.
+afterwards, also after Ctrl-C. A pod lives for two and a half minutes at most, whatever becomes of the doctor; what a kill leaves, a namespace without
+pods and the copy of a pull secret if there was one, ` + "`kubectl netdoctor cleanup`" + ` removes. ` + "`kubectl netdoctor rbac --depth D`" + ` prints the least rights, and what you may not do is told before anything is made.
 
 | Depth | Source | What is read | Rights | Cost |
 |---|---|---|---|---|

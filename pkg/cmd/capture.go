@@ -25,7 +25,7 @@ func newCapture(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "capture",
 		Short: "Save what the doctor sees, redacted, to be looked at elsewhere",
-		Long: `Save everything that the doctor reads as a bundle, for "check --from". Secrets are never read. ConfigMaps are those of the
+		Long: `Save everything that the doctor reads as a bundle, for "check --from". Secrets are never read, but the one that --image-pull-secret names, which is in no bundle. ConfigMaps are those of the
 network stack alone; the values of environment variables, managedFields and last-applied annotations are left out. Logs are
 written as they are: look through them before you hand the bundle on.`,
 		Example: `  kubectl netdoctor capture -f incident.tar.gz`,

@@ -81,7 +81,7 @@ func (c *cluster) live(ctx context.Context, list []*checks.Check, depth facts.De
 	}
 	progress := newProgress(c.env)
 	defer progress.clear()
-	bounded, cancel := context.WithTimeout(ctx, how.timeout)
+	bounded, cancel := context.WithTimeout(ctx, how.within(depth))
 	defer cancel()
 	var reads reads
 	sources := sourcesFor(list, record != nil)

@@ -18,6 +18,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/probe"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
 )
 
@@ -187,6 +188,15 @@ func (o *fixCommand) exportRights(look apply.Look, plans []fixes.Plan) error {
 	looking := slices.DeleteFunc(sourcesFor(all.Checks(), false), func(s *facts.Source) bool { return s.Depth > depth })
 	rules := apply.RulesIn(rights)
 	rules[""] = append(gather.Rules(looking), rules[""]...)
+	if depth >= facts.Probe {
+		rules[""] = append(rules[""], probe.NamespaceRules()...)
+		rules[probe.Namespace] = append(rules[probe.Namespace], probe.HomeRules()...)
+		for _, object := range []any{probe.HomeFor(depth), probe.HomeAccount()} {
+			if err := o.document(object); err != nil {
+				return err
+			}
+		}
+	}
 	if err := o.printRules(name, rules); err != nil {
 		return err
 	}

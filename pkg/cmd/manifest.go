@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
 )
@@ -135,7 +136,7 @@ func (o *fixCommand) fetch(ctx context.Context, from string, summed bool) ([]byt
 	case strings.HasPrefix(from, "http://") && !summed:
 		return nil, usage("%s: only https is trusted with what is installed in a cluster; give its sum with --manifest-sha256, or save it and name the file", shown(from))
 	}
-	longest := min(o.timeout, manifestTime)
+	longest := min(o.within(facts.Logs), manifestTime)
 	bounded, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	data, err := o.get(bounded, from, summed)

@@ -11,12 +11,17 @@ import (
 	"github.com/miekg/dns"
 	"github.com/spf13/pflag"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/gather"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
 )
 
-// gatherTimeout is how long reading a cluster may take by default.
-const gatherTimeout = 60 * time.Second
+// gatherTimeout is how long reading a cluster may take by default, and podsTimeout the same
+// where pods look, which must be pulled, started, and tried twice.
+const (
+	gatherTimeout = 60 * time.Second
+	podsTimeout   = 3 * time.Minute
+)
 
 // metricsWindow is long enough for a busy CoreDNS to answer hundreds of questions, and
 // short enough to wait for.
@@ -28,6 +33,7 @@ const projectName = "kubernetes.io."
 // reading says how a cluster is read; all commands that look share its flags.
 type reading struct {
 	timeout    time.Duration
+	given      func() bool // whether --timeout was
 	allNodes   bool
 	consistent bool
 	window     time.Duration
@@ -37,7 +43,8 @@ type reading struct {
 }
 
 func (r *reading) addFlags(fs *pflag.FlagSet) {
-	fs.DurationVar(&r.timeout, "timeout", gatherTimeout, "how long reading the cluster may take; what was not read by then is unknown")
+	fs.DurationVar(&r.timeout, "timeout", 0, "how long reading the cluster may take; what was not read by then is unknown (default "+gatherTimeout.String()+", with --depth probe or host "+podsTimeout.String()+")")
+	r.given = func() bool { return fs.Changed("timeout") }
 	fs.BoolVar(&r.allNodes, "all-nodes", false, "ask every kubelet and every pod of the network; in large clusters a sample is asked, those in trouble first")
 	fs.BoolVar(&r.consistent, "consistent", false, "read lists as of now, by pages, not from the API server's watch cache, which may lag by a moment and costs less")
 	fs.DurationVar(&r.window, "metrics-window", metricsWindow, "how far apart CoreDNS's metrics are read twice; 0: what they tell is unknown")
@@ -47,7 +54,7 @@ func (r *reading) addFlags(fs *pflag.FlagSet) {
 }
 
 func (r *reading) valid() error {
-	if r.timeout <= 0 {
+	if r.timeout < 0 || r.timeout == 0 && r.given() {
 		return usage("--timeout %s: must be longer than nothing", r.timeout)
 	}
 	if r.window < 0 {
@@ -57,6 +64,17 @@ func (r *reading) valid() error {
 		return usage("--outside-name %s: must be a domain name", r.outside)
 	}
 	return r.deep.valid()
+}
+
+// within returns how long looking at a depth may take.
+func (r *reading) within(depth facts.Depth) time.Duration {
+	switch {
+	case r.timeout > 0:
+		return r.timeout
+	case depth >= facts.Probe:
+		return podsTimeout
+	}
+	return gatherTimeout
 }
 
 // outsideName returns the name outside the cluster to ask for with its final dot, or "".

@@ -156,7 +156,7 @@ func (h *home) close(ctx context.Context) {
 	h.run.progress("removing what was made")
 	var err error
 	if h.kept {
-		err = empty(ctx, h.run.client, h.jobs, h.secret)
+		err = empty(ctx, h.run.client, h.jobs, h.secrets())
 	} else {
 		err = remove(ctx, h.run.client)
 	}
@@ -187,15 +187,23 @@ func remove(ctx context.Context, client kubernetes.Interface) error {
 	return err
 }
 
-// empty deletes some jobs and the copy of a secret in a namespace that stays, and waits for
+// secrets are the copies that this run has made.
+func (h *home) secrets() []string {
+	if h.secret == "" {
+		return nil
+	}
+	return []string{h.secret}
+}
+
+// empty deletes some jobs and Secrets in a namespace that stays, and waits for
 // the jobs' pods to go. What others run there is left alone.
-func empty(ctx context.Context, client kubernetes.Interface, jobs []string, secret string) error {
+func empty(ctx context.Context, client kubernetes.Interface, jobs, secrets []string) error {
 	var errs []error
 	behind := metav1.DeletePropagationBackground
 	for _, job := range jobs {
 		errs = append(errs, client.BatchV1().Jobs(Namespace).Delete(ctx, job, metav1.DeleteOptions{PropagationPolicy: &behind}))
 	}
-	if secret != "" {
+	for _, secret := range secrets {
 		errs = append(errs, client.CoreV1().Secrets(Namespace).Delete(ctx, secret, metav1.DeleteOptions{}))
 	}
 	if len(jobs) > 0 {

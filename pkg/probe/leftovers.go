@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,10 +13,11 @@ import (
 
 // Leftover is what a run has left behind, or one that is under way has made.
 type Leftover struct {
-	Since time.Time
-	Kept  bool // the namespace was made by an administrator, and stays
-	Pods  int  // that have not ended
-	Jobs  []string
+	Since   time.Time
+	Kept    bool // the namespace was made by an administrator, and stays
+	Pods    int  // that have not ended
+	Jobs    []string
+	Secrets []string // copies of pull secrets
 }
 
 // Leftovers tells what is there of the doctor's own; nil where there is nothing.
@@ -43,7 +43,16 @@ func Leftovers(ctx context.Context, config *rest.Config) (*Leftover, error) {
 		out.Jobs = append(out.Jobs, job.Name)
 		out.Pods += int(job.Status.Active)
 	}
-	if out.Kept && len(out.Jobs) == 0 {
+	secrets, err := client.CoreV1().Secrets(Namespace).List(ctx, mine)
+	if err != nil && !apierrors.IsForbidden(err) { // who may not see Secrets there could copy none
+		return nil, fmt.Errorf("looking for copies of pull secrets in namespace %s: %w", Namespace, err)
+	}
+	if err == nil {
+		for _, secret := range secrets.Items {
+			out.Secrets = append(out.Secrets, secret.Name)
+		}
+	}
+	if out.Kept && len(out.Jobs)+len(out.Secrets) == 0 {
 		return nil, nil
 	}
 	return out, nil
@@ -59,25 +68,7 @@ func Cleanup(ctx context.Context, config *rest.Config, left *Leftover) error {
 	ctx, cancel := context.WithTimeout(ctx, goodbye)
 	defer cancel()
 	if left.Kept {
-		return errors.Join(empty(ctx, client, left.Jobs, ""), copies(ctx, client))
+		return empty(ctx, client, left.Jobs, left.Secrets)
 	}
 	return remove(ctx, client)
-}
-
-// copies deletes copies of pull secrets. Who may not see them has made none.
-func copies(ctx context.Context, client kubernetes.Interface) error {
-	list, err := client.CoreV1().Secrets(Namespace).List(ctx, metav1.ListOptions{LabelSelector: managedBy + "=" + manager})
-	if apierrors.IsForbidden(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, secret := range list.Items {
-		if err := client.CoreV1().Secrets(Namespace).Delete(ctx, secret.Name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -20,6 +20,7 @@ func HomeRules() []rbacv1.PolicyRule {
 		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create", "delete", "list"}},
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}},
+		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"list"}},
 		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list"}},
 	}
 }
@@ -33,31 +34,59 @@ func NamespaceRules() []rbacv1.PolicyRule {
 // anything is made. What it says is the reason why nothing was looked at.
 func (r *run) allowed(ctx context.Context) error {
 	var lacking []string
-	for _, rule := range HomeRules() {
-		for _, verb := range rule.Verbs {
-			resource, sub, _ := strings.Cut(rule.Resources[0], "/")
-			if resource == "events" || resource == "jobs" && verb != "create" {
-				continue // for a reason, for a namespace that stays, for cleanup: a run goes without
-			}
-			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-				ResourceAttributes: &authorizationv1.ResourceAttributes{
-					Namespace: Namespace, Verb: verb, Group: rule.APIGroups[0], Resource: resource, Subresource: sub,
-				},
-			}}
-			answer, err := r.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-			if err != nil {
-				return fmt.Errorf("asking what is allowed: %w", err)
-			}
-			if !answer.Status.Allowed {
-				lacking = append(lacking, verb+" "+rule.Resources[0])
-			}
+	for _, right := range r.needed(ctx) {
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &right}}
+		answer, err := r.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		if err != nil {
+			return fmt.Errorf("asking what is allowed: %w", err)
+		}
+		if !answer.Status.Allowed {
+			lacking = append(lacking, words(right))
 		}
 	}
 	if len(lacking) == 0 {
 		return nil
 	}
 	slices.Sort(lacking)
-	return fmt.Errorf("forbidden: you may not %s in namespace %s; kubectl netdoctor rbac --depth %s prints what it takes", strings.Join(lacking, ", "), Namespace, r.opts.Depth)
+	return fmt.Errorf("forbidden: you may not %s; kubectl netdoctor rbac --depth %s prints what it takes", strings.Join(lacking, ", "), r.opts.Depth)
+}
+
+// needed are the rights without which a run cannot do its work, or not take back what it
+// made.
+func (r *run) needed(ctx context.Context) []authorizationv1.ResourceAttributes {
+	var out []authorizationv1.ResourceAttributes
+	for _, rule := range HomeRules() {
+		for _, verb := range rule.Verbs {
+			resource, sub, _ := strings.Cut(rule.Resources[0], "/")
+			if resource == "events" || resource == "jobs" && verb == "list" {
+				continue // for a reason, and for cleanup: a run goes without
+			}
+			out = append(out, authorizationv1.ResourceAttributes{Namespace: Namespace, Verb: verb, Group: rule.APIGroups[0], Resource: resource, Subresource: sub})
+		}
+	}
+	if ns, err := r.client.CoreV1().Namespaces().Get(ctx, Namespace, metav1.GetOptions{}); err != nil || ns.Annotations[Keep] != "true" {
+		out = append(out, authorizationv1.ResourceAttributes{Verb: "create", Resource: "namespaces"},
+			authorizationv1.ResourceAttributes{Verb: "delete", Resource: "namespaces", Name: Namespace},
+			authorizationv1.ResourceAttributes{Namespace: Namespace, Verb: "create", Resource: "serviceaccounts"})
+	}
+	if namespace, name, found := strings.Cut(r.opts.PullSecret, "/"); found {
+		out = append(out, authorizationv1.ResourceAttributes{Namespace: namespace, Name: name, Verb: "get", Resource: "secrets"},
+			authorizationv1.ResourceAttributes{Namespace: Namespace, Verb: "create", Resource: "secrets"},
+			authorizationv1.ResourceAttributes{Namespace: Namespace, Verb: "delete", Resource: "secrets"})
+	}
+	return out
+}
+
+// words say what a right is for: "create jobs in namespace kubectl-netdoctor".
+func words(right authorizationv1.ResourceAttributes) string {
+	out := right.Verb + " " + right.Resource
+	if right.Subresource != "" {
+		out += "/" + right.Subresource
+	}
+	if right.Namespace != "" {
+		out += " in namespace " + right.Namespace
+	}
+	return out
 }
 
 // reason says in a few words why something failed.

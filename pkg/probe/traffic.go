@@ -11,6 +11,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
@@ -47,6 +49,12 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 	pod.DNSPolicy = corev1.DNSDefault // the servers of its resolv.conf are those that cluster DNS forwards to
 	pod.Containers[0].Env = append(pod.Containers[0].Env, corev1.EnvVar{Name: agent.PlanVariable, Value: string(data)})
 	results, why := r.results(ctx, home, job, able)
+	if err := r.readPolicies(ctx); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.b.Gap(facts.Tries, "", "which NetworkPolicies hold for the pods that tried is not known: "+reason(err))
+		return
+	}
 	for _, n := range able {
 		result := results[n.Name]
 		if result == nil {
@@ -60,6 +68,29 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 		}
 		r.mu.Unlock()
 	}
+}
+
+// readPolicies adds the NetworkPolicies of the pods' own namespace, which somebody may make
+// for each new one: what they keep from the pods is no fault of the network.
+func (r *run) readPolicies(ctx context.Context) error {
+	list, err := r.client.NetworkingV1().NetworkPolicies(Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range list.Items {
+		known := slices.ContainsFunc(r.s.NetworkPolicies, func(p *networkingv1.NetworkPolicy) bool {
+			return p.Namespace == Namespace && p.Name == list.Items[i].Name
+		})
+		if known {
+			continue
+		}
+		if err := r.b.Add(&list.Items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // peers starts a pod on each node that answers others, and returns the addresses of those
@@ -152,9 +183,9 @@ func apiTargets(svc *corev1.Service, slices []*facts.EndpointSlice) []agent.Targ
 func (r *run) dnsTargets() []agent.Target {
 	var out []agent.Target
 	name := "kubernetes.default.svc." + r.domain()
-	ask := func(to, node string, target facts.TryTarget) {
+	ask := func(to string, port int, node string, target facts.TryTarget) {
 		for _, kind := range []facts.TryKind{facts.TryDNSUDP, facts.TryDNSTCP} {
-			out = append(out, agent.Target{Kind: kind, To: net.JoinHostPort(to, "53"), ToNode: node, Target: target, Name: name})
+			out = append(out, agent.Target{Kind: kind, To: net.JoinHostPort(to, strconv.Itoa(port)), ToNode: node, Target: target, Name: name})
 		}
 	}
 	for _, svc := range r.s.DNSServices() {
@@ -162,7 +193,7 @@ func (r *run) dnsTargets() []agent.Target {
 			if net.ParseIP(ip) == nil {
 				continue
 			}
-			ask(ip, "", facts.TargetDNSService)
+			ask(ip, 53, "", facts.TargetDNSService)
 			if r.opts.OutsideName != "" {
 				out = append(out, agent.Target{Kind: facts.TryDNSUDP, To: net.JoinHostPort(ip, "53"), Target: facts.TargetDNSService, Name: r.opts.OutsideName, Count: 3})
 			}
@@ -172,7 +203,7 @@ func (r *run) dnsTargets() []agent.Target {
 	for _, p := range r.s.DNSPods() {
 		if ips := p.IPs(); p.Phase == corev1.PodRunning && !p.Deleting && len(ips) > 0 && !p.HostNetwork && asked < mostOfKind {
 			asked++
-			ask(ips[0], p.Node, facts.TargetDNSPod)
+			ask(ips[0], p.DNSPort(), p.Node, facts.TargetDNSPod)
 		}
 	}
 	return out

@@ -3,11 +3,11 @@ package integration
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +38,7 @@ type fleet struct {
 	prints func(component, node string) string
 	refuse map[string]string // by node: why the image does not start there
 	hang   map[string]bool   // nodes whose pods never end
+	stays  *atomic.Bool      // whether these do not go, either; nil: they do
 }
 
 // newFleet makes the nodes, all of which have one address: that of the stand-in.
@@ -123,6 +124,7 @@ func component(p *corev1.Pod) string { return p.Labels["app.kubernetes.io/compon
 func (f *fleet) report(ctx context.Context, p *corev1.Pod, taken map[string]bool) {
 	client := f.p.Client.CoreV1().Pods(p.Namespace)
 	switch {
+	case p.DeletionTimestamp != nil && f.hang[p.Spec.NodeName] && f.stays != nil && f.stays.Load():
 	case p.DeletionTimestamp != nil:
 		now := int64(0)
 		_ = client.Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
@@ -278,19 +280,52 @@ func (f *fleet) slice(t *testing.T, service, address string) {
 	}
 }
 
-// TestLookInterrupted ends a look while pods run, as Ctrl-C does, and one whose time is
-// over: nothing is left, and nothing looks like an answer.
+// TestLookInterrupted ends a look while one pod runs, as Ctrl-C does: nothing is left, and
+// nothing looks like an answer.
 func TestLookInterrupted(t *testing.T) {
 	f := startFleet(t, 3)
 	f.hang["berth-001"] = true
-	ctx, interrupt := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("enough"))
+	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
+	var told atomic.Int32
+	f.prints = func(_, node string) string {
+		if told.Add(1) == 2 { // the log is read while the look goes on; the end comes after
+			time.AfterFunc(time.Second, interrupt)
+		}
+		return result(node)
+	}
 	s, _ := f.look(t, ctx, f.p.Config, facts.Host)
 	if why := s.MissingPart(facts.Files, "berth-001"); why != "its pod did not end in time" {
 		t.Errorf("the node whose pod hangs: %q", why)
 	}
 	if s.MissingPart(facts.Files, "berth-002") != "" {
 		t.Errorf("another node: %q", s.MissingPart(facts.Files, "berth-002"))
+	}
+	f.clean(t)
+}
+
+// TestPodThatStays has a node whose pod does not go when it is told to: the look ends all the
+// same, says what is left behind, and cleanup removes it once it can go.
+func TestPodThatStays(t *testing.T) {
+	f := startFleet(t, 2)
+	f.hang["berth-001"], f.stays = true, new(atomic.Bool)
+	f.stays.Store(true)
+	ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
+	defer end()
+	begin := time.Now()
+	s, warned := f.look(t, ctx, f.p.Config, facts.Host)
+	if took := time.Since(begin); took > time.Minute {
+		t.Errorf("it took %s", took)
+	}
+	if why := s.MissingPart(facts.Files, "berth-001"); why != "its pod did not end in time" {
+		t.Errorf("the node whose pod stays: %q", why)
+	}
+	if len(warned) != 1 || !strings.Contains(warned[0], "is not clean: it is being deleted, and was not gone after 30s") || !strings.Contains(warned[0], "kubectl netdoctor cleanup") {
+		t.Errorf("warnings: %q", warned)
+	}
+	f.stays.Store(false)
+	if o := f.p.run(t, "cleanup", "-y"); o.code != 0 {
+		t.Errorf("cleanup: exit %d\n%s", o.code, o.stderr)
 	}
 	f.clean(t)
 }
