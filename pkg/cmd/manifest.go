@@ -145,12 +145,10 @@ func bare(from string) string {
 // fetch reads a file, an address, or standard input for "-". Whoever stands on the way of
 // plain http may change what comes, so that is read only where its sum is known.
 func (o *fixCommand) fetch(ctx context.Context, from string, summed bool) ([]byte, error) {
-	switch {
-	case from == "-":
-		return limited(o.env.In)
-	case !isWeb(from):
-		return readFile(from)
-	case hasScheme(from, "http") && !summed:
+	if !isWeb(from) {
+		return o.local(ctx, from)
+	}
+	if hasScheme(from, "http") && !summed {
 		return nil, usage("%s: only https is trusted with what is installed in a cluster; give its sum with --manifest-sha256, or save it and name the file", shown(from))
 	}
 	longest := min(o.timeout, manifestTime)
@@ -162,7 +160,7 @@ func (o *fixCommand) fetch(ctx context.Context, from string, summed bool) ([]byt
 	case err == nil && bounded.Err() == nil: // what came as time ran out may be half of it
 		return data, nil
 	case ctx.Err() != nil:
-		return nil, errors.New("interrupted; nothing was changed")
+		return nil, errInterrupted
 	case bounded.Err() != nil:
 		err = fmt.Errorf("not all of it came within %s", longest)
 	case errors.As(err, &request):
@@ -200,11 +198,38 @@ func (o *fixCommand) get(ctx context.Context, from string, summed bool) ([]byte,
 	return limited(response.Body)
 }
 
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+// local reads a file or standard input. Either may be a pipe that nobody writes to, and a
+// read of one cannot be ended: who waits no longer leaves it behind.
+func (o *fixCommand) local(ctx context.Context, from string) ([]byte, error) {
+	type content struct {
+		data []byte
+		err  error
+	}
+	read := make(chan content, 1)
+	go func() {
+		data, err := o.readLocal(from)
+		read <- content{data, err}
+	}()
+	late := time.NewTimer(o.timeout)
+	defer late.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, errInterrupted
+	case <-late.C:
+		return nil, fmt.Errorf("%s: not all of it came within %s (--timeout)", shown(from), o.timeout)
+	case c := <-read:
+		return c.data, c.err
+	}
+}
+
+func (o *fixCommand) readLocal(from string) ([]byte, error) {
+	if from == "-" {
+		return limited(o.env.In)
+	}
+	f, err := os.Open(from)
 	var refused *fs.PathError
 	if errors.As(err, &refused) {
-		refused.Path = shown(name) // which may be an address that is written wrong
+		refused.Path = shown(from) // which may be an address that is written wrong
 	}
 	if err != nil {
 		return nil, err

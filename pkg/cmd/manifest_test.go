@@ -178,6 +178,30 @@ func TestReadManifestInTime(t *testing.T) {
 	}
 }
 
+// Neither must a pipe that nobody writes to, whatever it is called.
+func TestReadManifestFromPipe(t *testing.T) {
+	silent, other := io.Pipe()
+	t.Cleanup(func() { other.Close() })
+	pipes := map[string]string{"-": "on standard input"}
+	if name := namedPipe(t); name != "" {
+		pipes[name] = name
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for from, called := range pipes {
+		o := installer(nil, "")
+		o.env.In, o.timeout = silent, 50*time.Millisecond
+		want := "reading the manifest: " + called + ": not all of it came within 50ms (--timeout)"
+		if err := o.readManifest(t.Context(), from, plugins.Manifest{}); err == nil || err.Error() != want {
+			t.Errorf("%s: got error %v, want %q", from, err, want)
+		}
+		o.timeout = time.Hour
+		if err := o.readManifest(ended, from, plugins.Manifest{}); err == nil || err.Error() != "reading the manifest: interrupted; nothing was changed" {
+			t.Errorf("%s: got error %v, want that it was interrupted", from, err)
+		}
+	}
+}
+
 // The sum of the catalogue counts also where its address is named.
 func TestReadNamed(t *testing.T) {
 	tls, _ := websites(t)
