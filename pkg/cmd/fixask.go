@@ -29,7 +29,10 @@ func (c *cluster) ask(ctx context.Context, question string, yes bool) error {
 	return errNotConfirmed
 }
 
-var errNotConfirmed = errors.New("not confirmed; nothing was changed")
+var (
+	errNotConfirmed = errors.New("not confirmed; nothing was changed")
+	errInterrupted  = errors.New("interrupted; nothing was changed")
+)
 
 // answer reads a line from the person at the terminal, byte by byte: the next line is the
 // answer to the next question.
@@ -43,7 +46,7 @@ func (c *cluster) answer(ctx context.Context, question string) (string, error) {
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(c.env.ErrOut)
-		return "", errors.New("interrupted; nothing was changed")
+		return "", errInterrupted
 	case line := <-answer:
 		return line, nil
 	}

@@ -142,7 +142,7 @@ func (x offer) command(several bool) []string {
 	return append(words, "--dry-run")
 }
 
-// given returns the flags by which the plans were made.
+// given returns the flags by which the plans were made, as they may be told.
 func (o *fixCommand) given() []string {
 	var words []string
 	if o.from != "" {
@@ -152,7 +152,7 @@ func (o *fixCommand) given() []string {
 		words = append(words, "--upstream", checks.ShellWord(server))
 	}
 	for _, flag := range [][2]string{
-		{"--plugin", o.params.Plugin}, {"--manifest", o.manifest}, {"--manifest-sha256", o.manifestSum},
+		{"--plugin", o.params.Plugin}, {"--manifest", bare(o.manifest)}, {"--manifest-sha256", o.manifestSum},
 		{"--pod-cidr", o.params.PodCIDR}, {"--interface", o.params.Interface},
 	} {
 		if flag[1] != "" {

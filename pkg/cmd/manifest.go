@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -105,17 +106,39 @@ func origin(from, version, got string, known []sum) string {
 	return text
 }
 
-func isWeb(from string) bool {
-	return strings.HasPrefix(from, "https://") || strings.HasPrefix(from, "http://")
+// isWeb tells an address from a file.
+func isWeb(from string) bool { return hasScheme(from, "https") || hasScheme(from, "http") }
+
+func hasScheme(from, scheme string) bool {
+	before, _, found := strings.Cut(from, ":")
+	return found && strings.EqualFold(before, scheme)
 }
 
-// shown is a file or address as it may be told: without a password.
+// shown is a file or address as it may be told.
 func shown(from string) string {
 	if from == "-" {
 		return "on standard input"
 	}
-	if u, err := url.Parse(from); isWeb(from) && err == nil {
-		return u.Redacted()
+	return bare(from)
+}
+
+// bare is an address without what stands before its host: a name, a password, a token. Where
+// no host can be made out, all up to the last @ may be one. A file is what it was.
+func bare(from string) string {
+	if !isWeb(from) && !strings.Contains(from, "://") {
+		return from
+	}
+	u, err := url.Parse(from)
+	switch {
+	case err == nil && u.Host != "" && u.User == nil:
+		return from
+	case err == nil && u.Host != "":
+		u.User = nil
+		return u.String()
+	}
+	scheme, rest, _ := strings.Cut(from, ":")
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		return scheme + "://" + rest[at+1:]
 	}
 	return from
 }
@@ -123,17 +146,10 @@ func shown(from string) string {
 // fetch reads a file, an address, or standard input for "-". Whoever stands on the way of
 // plain http may change what comes, so that is read only where its sum is known.
 func (o *fixCommand) fetch(ctx context.Context, from string, summed bool) ([]byte, error) {
-	switch {
-	case from == "-":
-		return limited(o.env.In)
-	case !isWeb(from):
-		f, err := os.Open(from)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return limited(f)
-	case strings.HasPrefix(from, "http://") && !summed:
+	if !isWeb(from) {
+		return o.local(ctx, from)
+	}
+	if hasScheme(from, "http") && !summed {
 		return nil, usage("%s: only https is trusted with what is installed in a cluster; give its sum with --manifest-sha256, or save it and name the file", shown(from))
 	}
 	longest := min(o.within(facts.Logs), manifestTime)
@@ -145,7 +161,7 @@ func (o *fixCommand) fetch(ctx context.Context, from string, summed bool) ([]byt
 	case err == nil && bounded.Err() == nil: // what came as time ran out may be half of it
 		return data, nil
 	case ctx.Err() != nil:
-		return nil, errors.New("interrupted; nothing was changed")
+		return nil, errInterrupted
 	case bounded.Err() != nil:
 		err = fmt.Errorf("not all of it came within %s", longest)
 	case errors.As(err, &request):
@@ -156,8 +172,11 @@ func (o *fixCommand) fetch(ctx context.Context, from string, summed bool) ([]byt
 
 func (o *fixCommand) get(ctx context.Context, from string, summed bool) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return nil, err
+	if err != nil { // which may quote a password
+		if _, err := url.Parse(bare(from)); err != nil {
+			return nil, err
+		}
+		return nil, errors.New("that is no address; what is special in a name or a password is written as %XX in one")
 	}
 	request.Header.Set("User-Agent", "kubectl-netdoctor/"+versionText())
 	client := http.Client{Transport: o.env.Web, CheckRedirect: func(next *http.Request, via []*http.Request) error {
@@ -165,7 +184,7 @@ func (o *fixCommand) get(ctx context.Context, from string, summed bool) ([]byte,
 		case len(via) >= redirects:
 			return fmt.Errorf("it goes on to another address more than %d times", redirects)
 		case next.URL.Scheme != "https" && !summed:
-			return fmt.Errorf("it goes on to %s, and only https is trusted with what is installed in a cluster", next.URL.Redacted())
+			return fmt.Errorf("it goes on to %s, and only https is trusted with what is installed in a cluster", bare(next.URL.String()))
 		}
 		return nil
 	}}
@@ -178,6 +197,46 @@ func (o *fixCommand) get(ctx context.Context, from string, summed bool) ([]byte,
 		return nil, fmt.Errorf("the answer is %s", response.Status)
 	}
 	return limited(response.Body)
+}
+
+// local reads a file or standard input. Either may be a pipe that nobody writes to, and a
+// read of one cannot be ended: who waits no longer leaves it behind.
+func (o *fixCommand) local(ctx context.Context, from string) ([]byte, error) {
+	type content struct {
+		data []byte
+		err  error
+	}
+	read := make(chan content, 1)
+	go func() {
+		data, err := o.readLocal(from)
+		read <- content{data, err}
+	}()
+	late := time.NewTimer(o.timeout)
+	defer late.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, errInterrupted
+	case <-late.C:
+		return nil, fmt.Errorf("%s: not all of it came within %s (--timeout)", shown(from), o.timeout)
+	case c := <-read:
+		return c.data, c.err
+	}
+}
+
+func (o *fixCommand) readLocal(from string) ([]byte, error) {
+	if from == "-" {
+		return limited(o.env.In)
+	}
+	f, err := os.Open(from)
+	var refused *fs.PathError
+	if errors.As(err, &refused) {
+		refused.Path = shown(from) // which may be an address that is written wrong
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return limited(f)
 }
 
 func limited(from io.Reader) ([]byte, error) {

@@ -60,6 +60,7 @@ func websites(t *testing.T) (tls, plain *httptest.Server) {
 	})
 	mux.Handle("/on", http.RedirectHandler("/net.yaml", http.StatusFound))
 	mux.Handle("/round", http.RedirectHandler("/round", http.StatusFound))
+	mux.Handle("/astray", http.RedirectHandler(strings.Replace(plain.URL, "//", "//me:hush@", 1)+"/net.yaml", http.StatusFound))
 	mux.Handle("/down", http.RedirectHandler(plain.URL+"/net.yaml", http.StatusFound))
 	tls = httptest.NewTLSServer(mux)
 	t.Cleanup(tls.Close)
@@ -97,7 +98,9 @@ func TestReadManifest(t *testing.T) {
 		{name: "goes on to http, the sum known", from: tls.URL + "/down", pinned: right, origin: "as in plugins.yaml"},
 		{name: "http", from: plain.URL + "/net.yaml", err: "only https is trusted"},
 		{name: "http with a sum", from: plain.URL + "/net.yaml", own: right, origin: "as in --manifest-sha256"},
-		{name: "password", from: strings.Replace(tls.URL, "//", "//me:secret@", 1) + "/net.yaml", own: right, origin: "//me:xxxxx@"},
+		{name: "password", from: strings.Replace(tls.URL, "//", "//me:secret@", 1) + "/net.yaml", own: right, origin: tls.URL + "/net.yaml, sha256 "},
+		{name: "capitals", from: strings.Replace(tls.URL, "https", "HTTPS", 1) + "/net.yaml", own: right, origin: "/net.yaml, sha256 "},
+		{name: "http in capitals", from: strings.Replace(plain.URL, "http", "HTTP", 1) + "/net.yaml", err: "only https is trusted"},
 		{name: "not there", from: tls.URL + "/none", err: "/none: the answer is 404 Not Found; save it from where it can be reached"},
 		{name: "empty", from: tls.URL + "/empty", err: "is empty"},
 		{name: "cut off", from: tls.URL + "/cut", err: "unexpected EOF"},
@@ -121,6 +124,42 @@ func TestReadManifest(t *testing.T) {
 	}
 }
 
+// Whatever becomes of an address, neither what is said of it nor the commands that are shown
+// have the password or token in it.
+func TestNoPassword(t *testing.T) {
+	tls, plain := websites(t)
+	at := func(url, user string) string { return strings.Replace(url, "//", "//"+user+"@", 1) }
+	for _, tt := range []struct{ from, command, err string }{
+		{at(tls.URL, "me:hush") + "/empty", tls.URL + "/empty", "/empty is empty"},
+		{at(tls.URL, "hush") + "/none", tls.URL + "/none", "/none: the answer is 404"},
+		{at(tls.URL, "me:h%ssh") + "/net.yaml", tls.URL + "/net.yaml", "/net.yaml: that is no address; what is special in a name or a password"},
+		{at(tls.URL, "me:h/ush") + "/net.yaml", tls.URL + "/net.yaml", "/net.yaml: that is no address"},
+		{"https://me:h@ush@127.0.0.1:x/n", "https://127.0.0.1:x/n", `https://127.0.0.1:x/n: invalid port ":x"`},
+		{"https:/me:hush@host/n", "https://host/n", "https://host/n: http: no Host"},
+		{"ftp://me:hush@host/n", "ftp://host/n", "open ftp://host/n: no such file"},
+		{at(tls.URL, "me:hush") + "/astray", tls.URL + "/astray", "goes on to " + plain.URL},
+		{at(plain.URL, "me:hush") + "/n", plain.URL + "/n", plain.URL + "/n: only https is trusted"},
+	} {
+		o := installer(tls, "")
+		o.manifest = tt.from
+		if got := o.given(); len(got) != 2 || got[1] != tt.command {
+			t.Errorf("%s: the command has %q, want %q", tt.from, got, tt.command)
+		}
+		err := o.readManifest(t.Context(), tt.from, plugins.Manifest{})
+		if err == nil || !strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "ush") || strings.Contains(err.Error(), "ssh") {
+			t.Errorf("%s: got error %v, want %q", tt.from, err, tt.err)
+		}
+	}
+	o := installer(nil, "")
+	o.manifest = "-"
+	if got := o.given(); len(got) != 2 || got[1] != "'-'" {
+		t.Errorf("of standard input the command has %q", got)
+	}
+	if got := shown("https://host/@me/n.yaml"); got != "https://host/@me/n.yaml" {
+		t.Errorf("an @ behind the host makes it %q", got)
+	}
+}
+
 // What does not come must not be waited for longer than the user has patience.
 func TestReadManifestInTime(t *testing.T) {
 	tls, _ := websites(t)
@@ -136,6 +175,30 @@ func TestReadManifestInTime(t *testing.T) {
 	cancel()
 	if err := o.readManifest(ended, tls.URL+"/stuck", plugins.Manifest{}); err == nil || !strings.Contains(err.Error(), "interrupted; nothing was changed") {
 		t.Errorf("got error %v, want that it was interrupted", err)
+	}
+}
+
+// Neither must a pipe that nobody writes to, whatever it is called.
+func TestReadManifestFromPipe(t *testing.T) {
+	silent, other := io.Pipe()
+	t.Cleanup(func() { other.Close() })
+	pipes := map[string]string{"-": "on standard input"}
+	if name := namedPipe(t); name != "" {
+		pipes[name] = name
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for from, called := range pipes {
+		o := installer(nil, "")
+		o.env.In, o.timeout = silent, 50*time.Millisecond
+		want := "reading the manifest: " + called + ": not all of it came within 50ms (--timeout)"
+		if err := o.readManifest(t.Context(), from, plugins.Manifest{}); err == nil || err.Error() != want {
+			t.Errorf("%s: got error %v, want %q", from, err, want)
+		}
+		o.timeout = time.Hour
+		if err := o.readManifest(ended, from, plugins.Manifest{}); err == nil || err.Error() != "reading the manifest: interrupted; nothing was changed" {
+			t.Errorf("%s: got error %v, want that it was interrupted", from, err)
+		}
 	}
 }
 
