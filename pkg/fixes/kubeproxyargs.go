@@ -12,6 +12,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubeproxy"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/yamlline"
 )
 
 // KubeProxyArgs gives kube-proxy the flags that kubeadm gives it.
@@ -81,7 +82,7 @@ func (plan *Plan) unnamed(s *facts.Snapshot, f checks.Finding, p kubeproxy.Proxy
 	if f.Check != kubeproxy.Hostname || p.Config == nil || configMapRef(p.Config.ConfigMap) != f.Subject || known {
 		return nil
 	}
-	text, err := dropYAML(p.Config.Text, "hostnameOverride")
+	text, err := yamlline.Drop(p.Config.Text, "hostnameOverride")
 	cm, err := rewritten(p.Config, text, err)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubeproxy"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/yamlline"
 )
 
 // proxySettles is how long a kube-proxy is watched after its start: one that waits for
@@ -175,7 +176,7 @@ func corrected(p kubeproxy.Proxy) (string, error) {
 	text := p.Config.Text
 	var err error
 	for _, gate := range p.Gates() {
-		if text, err = dropYAML(text, "featureGates", gate); err != nil {
+		if text, err = yamlline.Drop(text, "featureGates", gate); err != nil {
 			return "", fmt.Errorf("featureGates in %s: %w", configMapRef(p.Config.ConfigMap), err)
 		}
 	}
@@ -187,7 +188,7 @@ func corrected(p kubeproxy.Proxy) (string, error) {
 	if p.Kubeconfig != nil || len(paths) != 1 || config.ClientConnection.Kubeconfig == "" {
 		return text, nil
 	}
-	return setYAML(text, paths[0], "clientConnection", "kubeconfig")
+	return yamlline.Set(text, paths[0], "clientConnection", "kubeconfig")
 }
 
 // rightServer sends kube-proxy to the API server.
@@ -201,7 +202,7 @@ func rightServer(s *facts.Snapshot, p kubeproxy.Proxy) (*corev1.ConfigMap, []str
 		return nil, nil, fmt.Errorf("which server is right is not known: %w; write the right one in by hand: kubectl -n %s edit configmap %s",
 			err, checks.ShellWord(p.Kubeconfig.ConfigMap.Namespace), checks.ShellWord(p.Kubeconfig.ConfigMap.Name))
 	}
-	text, err := swapYAML(p.Kubeconfig.Text, "server", old, server, func(config map[string]any) {
+	text, err := yamlline.Swap(p.Kubeconfig.Text, "server", old, server, func(config map[string]any) {
 		clusters, _ := config["clusters"].([]any)
 		for _, c := range clusters {
 			named, _ := c.(map[string]any)
@@ -226,7 +227,7 @@ func rightRange(s *facts.Snapshot, f checks.Finding, p kubeproxy.Proxy, params P
 	if !kubeproxy.MasqueradesAs(s, known.ranges) {
 		return nil, nil, fmt.Errorf("%s (%s) does not hold the addresses of all pods; name the range that does with --pod-cidr", known, known.from)
 	}
-	text, err := setYAML(p.Config.Text, known.String(), "clusterCIDR")
+	text, err := yamlline.Set(p.Config.Text, known.String(), "clusterCIDR")
 	cm, err := rewritten(p.Config, text, err)
 	return cm, []string{fmt.Sprintf("Connections that exist keep the address under which they were made. (%s tells of the range.)", known.from)}, err
 }
@@ -251,7 +252,7 @@ func withoutIPVS(s *facts.Snapshot, p kubeproxy.Proxy) (*corev1.ConfigMap, []str
 				"and nf_conntrack on the nodes that lack them, or move all nodes by hand", facts.NodeRef(pod.Node))
 		}
 	}
-	text, err := setYAML(p.Config.Text, "iptables", "mode")
+	text, err := yamlline.Set(p.Config.Text, "iptables", "mode")
 	cm, err := rewritten(p.Config, text, err)
 	return cm, []string{"No node runs mode ipvs now. If the nodes are to have it, load its modules there (ip_vs, ip_vs_rr, ip_vs_wrr, ip_vs_sh, nf_conntrack), then undo this repair."}, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubeproxy"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/yamlline"
 )
 
 // KubeProxyMode writes the mode out in which kube-proxy runs.
@@ -36,7 +37,7 @@ func planKubeProxyMode(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, err
 			}
 		}
 	}
-	text, err := setYAML(sets[0].Config.Text, "iptables", "mode")
+	text, err := yamlline.Set(sets[0].Config.Text, "iptables", "mode")
 	cm, err := rewritten(sets[0].Config, text, err)
 	if err != nil {
 		return Plan{}, err

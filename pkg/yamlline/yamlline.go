@@ -1,4 +1,6 @@
-package fixes
+// Package yamlline edits single fields of YAML texts that people write: no comment, no blank
+// and no other line is touched.
+package yamlline
 
 import (
 	"errors"
@@ -10,39 +12,39 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// errByHand says that a text is written in a way in which no single line holds the field.
-var errByHand = errors.New("the text is written in a way in which no line of its own holds the field; edit it by hand")
+// ErrByHand says that a text is written in a way in which no single line holds the field.
+var ErrByHand = errors.New("the text is written in a way in which no line of its own holds the field; edit it by hand")
 
-// setYAML gives one field of a YAML mapping a text as its value; a path of two names leads
+// Set gives one field of a YAML mapping a text as its value; a path of two names leads
 // to one inside another. Nothing but the line that holds it is touched, or one put in
 // where a field of the outermost mapping is not there. That nothing else has changed is
 // proved by reading both texts.
-func setYAML(text, value string, path ...string) (string, error) {
-	want, err := readYAML(text)
+func Set(text, value string, path ...string) (string, error) {
+	want, err := read(text)
 	if err != nil {
 		return "", err
 	}
 	in := want
 	for _, name := range path[:len(path)-1] {
 		if in, _ = in[name].(map[string]any); in == nil {
-			return "", errByHand
+			return "", ErrByHand
 		}
 	}
 	in[path[len(path)-1]] = value
 	lines := strings.SplitAfter(text, "\n")
-	if i := yamlLine(lines, path); i >= 0 {
+	if i := lineOf(lines, path); i >= 0 {
 		if lines[i] = withValue(lines[i], value); lines[i] == "" {
-			return "", errByHand
+			return "", ErrByHand
 		}
 	} else {
-		lines = withLine(lines, path[0]+": "+yamlWord(value))
+		lines = withLine(lines, path[0]+": "+word(value))
 	}
 	return proved(strings.Join(lines, ""), want)
 }
 
-// dropYAML takes one field out of a YAML mapping with its line, and what it leaves empty.
-func dropYAML(text string, path ...string) (string, error) {
-	want, err := readYAML(text)
+// Drop takes one field out of a YAML mapping with its line, and what it leaves empty.
+func Drop(text string, path ...string) (string, error) {
+	want, err := read(text)
 	if err != nil {
 		return "", err
 	}
@@ -56,21 +58,21 @@ func dropYAML(text string, path ...string) (string, error) {
 		delete(want, path[0])
 	}
 	lines := strings.SplitAfter(text, "\n")
-	if i := yamlLine(lines, path); i >= 0 {
+	if i := lineOf(lines, path); i >= 0 {
 		lines[i] = ""
 	}
 	if _, kept := want[path[0]]; len(path) > 1 && !kept {
-		if i := yamlLine(lines, path[:1]); i >= 0 {
+		if i := lineOf(lines, path[:1]); i >= 0 {
 			lines[i] = ""
 		}
 	}
 	return proved(strings.Join(lines, ""), want)
 }
 
-// swapYAML replaces one value of a field, of whatever mapping, where one line alone gives
+// Swap replaces one value of a field, of whatever mapping, where one line alone gives
 // it that value.
-func swapYAML(text, field, from, to string, change func(map[string]any)) (string, error) {
-	want, err := readYAML(text)
+func Swap(text, field, from, to string, change func(map[string]any)) (string, error) {
+	want, err := read(text)
 	if err != nil {
 		return "", err
 	}
@@ -78,12 +80,12 @@ func swapYAML(text, field, from, to string, change func(map[string]any)) (string
 	line := regexp.MustCompile(`(?m)^([ \t]*(?:-[ \t]+)?["']?` + regexp.QuoteMeta(field) + `["']?[ \t]*:[ \t]*["']?)` + regexp.QuoteMeta(from) + `(["']?[ \t]*(?:#.*)?\r?)$`)
 	found := line.FindAllStringSubmatchIndex(text, -1)
 	if len(found) != 1 {
-		return "", errByHand
+		return "", ErrByHand
 	}
 	return proved(text[:found[0][3]]+to+text[found[0][4]:], want)
 }
 
-func readYAML(text string) (map[string]any, error) {
+func read(text string) (map[string]any, error) {
 	var out map[string]any
 	err := yaml.Unmarshal([]byte(text), &out)
 	if err == nil && out == nil {
@@ -94,15 +96,15 @@ func readYAML(text string) (map[string]any, error) {
 
 // proved returns a text if it says what it should.
 func proved(text string, want map[string]any) (string, error) {
-	got, err := readYAML(text)
+	got, err := read(text)
 	if err != nil || !reflect.DeepEqual(got, want) {
-		return "", errByHand
+		return "", ErrByHand
 	}
 	return text, nil
 }
 
-// yamlLine returns the line that holds a field, or -1.
-func yamlLine(lines, path []string) int {
+// lineOf returns the line that holds a field, or -1.
+func lineOf(lines, path []string) int {
 	i := fieldLine(lines, 0, path[0], func(indent int) bool { return indent == 0 })
 	if len(path) == 1 || i < 0 {
 		return i
@@ -136,20 +138,20 @@ func fieldLine(lines []string, from int, name string, fits func(indent int) bool
 	return -1
 }
 
-var yamlValue = regexp.MustCompile(`^([^:]*:)[ \t]*(?:"[^"\r\n]*"|'[^'\r\n]*'|[^"'#\r\n][^#\r\n]*?)?([ \t]+#[^\r\n]*)?[ \t]*(\r?\n?)$`)
+var valueForm = regexp.MustCompile(`^([^:]*:)[ \t]*(?:"[^"\r\n]*"|'[^'\r\n]*'|[^"'#\r\n][^#\r\n]*?)?([ \t]+#[^\r\n]*)?[ \t]*(\r?\n?)$`)
 
 // withValue returns a line whose field has another value, or "" where it cannot be parted.
 func withValue(line, value string) string {
-	m := yamlValue.FindStringSubmatch(line)
+	m := valueForm.FindStringSubmatch(line)
 	if m == nil {
 		return ""
 	}
-	return m[1] + " " + yamlWord(value) + m[2] + m[3]
+	return m[1] + " " + word(value) + m[2] + m[3]
 }
 
 // withLine puts a line in behind the one that names the kind, or at the end.
 func withLine(lines []string, line string) []string {
-	i := yamlLine(lines, []string{"kind"})
+	i := lineOf(lines, []string{"kind"})
 	if i < 0 {
 		i = len(lines) - 1
 	}
@@ -164,8 +166,8 @@ func withLine(lines []string, line string) []string {
 	return lines
 }
 
-// yamlWord writes a text as a scalar.
-func yamlWord(value string) string {
+// word writes a text as a scalar.
+func word(value string) string {
 	var back any
 	if err := yaml.Unmarshal([]byte("v: "+value), &back); err == nil && reflect.DeepEqual(back, map[string]any{"v": value}) {
 		return value

@@ -1,4 +1,4 @@
-package fixes
+package yamlline
 
 import (
 	"errors"
@@ -34,7 +34,7 @@ func TestSetYAML(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := setYAML(tt.text, tt.value, tt.path...)
+			got, err := Set(tt.text, tt.value, tt.path...)
 			if got != tt.want || (err != nil) != (tt.want == "") {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}
@@ -57,7 +57,7 @@ func TestDropYAML(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := dropYAML(tt.text, tt.path...)
+			got, err := Drop(tt.text, tt.path...)
 			if got != tt.want || (err != nil) != (tt.want == "") {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}
@@ -71,23 +71,11 @@ func TestSwapYAML(t *testing.T) {
 		first, _ := c[0].(map[string]any)
 		first["server"] = "https://b"
 	}
-	got, err := swapYAML("c:\n- server: \"https://a\" # old\n  n: x\n", "server", "https://a", "https://b", change)
+	got, err := Swap("c:\n- server: \"https://a\" # old\n  n: x\n", "server", "https://a", "https://b", change)
 	if want := "c:\n- server: \"https://b\" # old\n  n: x\n"; got != want || err != nil {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
-	if _, err := swapYAML("c:\n- server: https://a\n- server: https://a\n", "server", "https://a", "https://b", change); !errors.Is(err, errByHand) {
+	if _, err := Swap("c:\n- server: https://a\n- server: https://a\n", "server", "https://a", "https://b", change); !errors.Is(err, ErrByHand) {
 		t.Errorf("of two lines with the value one was chosen: %v", err)
-	}
-}
-
-func TestSetJSON(t *testing.T) {
-	got, err := setJSON("{ \"Network\" :\t\"10.0.0.0/8\",\n\"B\": 1}", "Network", "10.1.0.0/16")
-	if want := "{ \"Network\" :\t\"10.1.0.0/16\",\n\"B\": 1}"; got != want || err != nil {
-		t.Errorf("got %q, %v, want %q", got, err, want)
-	}
-	for _, text := range []string{`{"Network": "a", "x": {"Network": "b"}}`, `{"B": 1}`, `{"Network": 5}`, `{`} {
-		if got, err := setJSON(text, "Network", "c"); err == nil {
-			t.Errorf("%s: got %q, want an error", text, got)
-		}
 	}
 }
