@@ -5,8 +5,10 @@ go 1.26.0
 require (
 	github.com/containernetworking/cni v1.3.1
 	github.com/coredns/caddy v1.1.4
+	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/cyphar/filepath-securejoin v0.7.0
 	github.com/fatih/color v1.19.0
+	github.com/godbus/dbus/v5 v5.2.4
 	github.com/google/go-cmp v0.7.0
 	github.com/mdlayher/netlink v1.11.2
 	github.com/opencontainers/go-digest v1.0.0

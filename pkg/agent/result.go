@@ -36,6 +36,9 @@ type Result struct {
 	Gaps map[string]string `json:"gaps,omitempty"`
 
 	Tries []facts.Try `json:"tries,omitempty"`
+
+	// Changed is what became of a change of the node.
+	Changed *Changed `json:"changed,omitempty"`
 }
 
 const (

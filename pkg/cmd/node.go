@@ -20,8 +20,8 @@ const nodeTime = 40 * time.Second
 // newNode is what the pods of check --depth probe and host run. People have no use for it.
 func newNode(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "node host|serve|try", Short: "What the pods of --depth probe and host run", Hidden: true,
-		Args: cobra.ExactArgs(1), ValidArgs: []string{"host", "serve", "try"},
+		Use: "node host|serve|try|change", Short: "What the pods of --depth probe and host, and of repairs of nodes, run", Hidden: true,
+		Args: cobra.ExactArgs(1), ValidArgs: []string{"host", "serve", "try", "change"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			node := c.env.Getenv(probe.NodeVariable)
 			switch args[0] {
@@ -34,11 +34,24 @@ func newNode(c *cluster) *cobra.Command {
 				return c.tryPlan(cmd.Context(), node)
 			case "serve":
 				return agent.Serve(cmd.Context())
+			case "change":
+				return c.changeNode(cmd.Context(), node)
 			}
-			return usage("%q: must be host, serve or try", args[0])
+			return usage("%q: must be host, serve, try or change", args[0])
 		},
 	}
 	return cmd
+}
+
+func (c *cluster) changeNode(ctx context.Context, node string) error {
+	change, err := agent.ParseChange(c.env.Getenv(agent.ChangeVariable))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodeTime)
+	defer cancel()
+	result := &agent.Result{Version: agent.ResultVersion, Node: node, Changed: agent.ChangeNode(ctx, probe.Mounted, change)}
+	return result.Write(c.env.Out)
 }
 
 func (c *cluster) tryPlan(ctx context.Context, node string) error {

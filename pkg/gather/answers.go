@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
+	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -47,15 +50,9 @@ func (g *gatherer) askKubelet(ctx context.Context, node string) {
 	defer cancel()
 	g.progress("configz: %s", node)
 	begin := time.Now()
-	answer := g.client.CoreV1().RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx)
-	if err := answer.Error(); err != nil {
-		g.failed(facts.Configz, begin, node, Reason(err))
-		return
-	}
-	body, _ := answer.Raw() // fails only where Error does
-	config, err := facts.DecodeConfigz(bytes.NewReader(body))
+	config, size, err := Configz(ctx, g.client, node)
 	if err != nil {
-		g.failed(facts.Configz, begin, node, "the kubelet's answer: "+err.Error())
+		g.failed(facts.Configz, begin, node, Reason(err))
 		return
 	}
 	if config.ClusterDomain != "" {
@@ -64,7 +61,22 @@ func (g *gatherer) askKubelet(ctx context.Context, node string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.b.AddConfigz(node, config)
-	g.answered(facts.Configz, begin, len(body))
+	g.answered(facts.Configz, begin, size)
+}
+
+// Configz returns the configuration that a node's kubelet works with, and how many bytes it
+// took to tell.
+func Configz(ctx context.Context, client kubernetes.Interface, node string) (*kubeletv1beta1.KubeletConfiguration, int, error) {
+	answer := client.CoreV1().RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx)
+	if err := answer.Error(); err != nil {
+		return nil, 0, err
+	}
+	body, _ := answer.Raw() // fails only where Error does
+	config, err := facts.DecodeConfigz(bytes.NewReader(body))
+	if err != nil {
+		return nil, len(body), fmt.Errorf("the kubelet's answer: %w", err)
+	}
+	return config, len(body), nil
 }
 
 // readProxy starts asking the pods of cluster DNS whether they are ready and for their

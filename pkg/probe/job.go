@@ -42,23 +42,13 @@ func mounts() []string { return []string{"/etc", "/run", "/opt", "/proc"} }
 func hostJob(image string, home *home, nodes []*corev1.Node, resolvConfs []string) *batchv1.Job {
 	job := jobOn(image, home, "host", nodes, []string{"node", "host"})
 	pod := &job.Spec.Template.Spec
-	pod.HostNetwork, pod.DNSPolicy = true, corev1.DNSDefault
-	pod.SecurityContext = &corev1.PodSecurityContext{
-		RunAsUser: ptr.To[int64](0), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		// Without it SELinux keeps a container from the node's files; where there is no
-		// SELinux it means nothing.
-		SELinuxOptions: &corev1.SELinuxOptions{Type: "spc_t"},
-	}
+	asRoot(pod)
 	c := &pod.Containers[0]
 	c.Env = append(c.Env, corev1.EnvVar{Name: ResolvConfVariable, Value: strings.Join(resolvConfs, ",")})
 	// Rules of netfilter are told to NET_ADMIN alone, the kernel's log to SYSLOG.
 	c.SecurityContext.Capabilities.Add = []corev1.Capability{"NET_ADMIN", "SYSLOG"}
 	for _, dir := range mounts() {
-		name := dir[1:]
-		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
-			HostPath: &corev1.HostPathVolumeSource{Path: dir, Type: ptr.To(corev1.HostPathDirectory)},
-		}})
-		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: Mounted + dir, ReadOnly: true})
+		mount(pod, dir[1:], dir, true)
 	}
 	return job
 }

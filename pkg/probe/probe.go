@@ -99,11 +99,7 @@ func (r *run) look(ctx context.Context, targets targets) {
 		r.fail(errors.New("no node runs pods: " + targets.why()))
 		return
 	}
-	if err := r.allowed(ctx); err != nil {
-		r.fail(err)
-		return
-	}
-	home, err := r.open(ctx)
+	home, err := r.ready(ctx)
 	if err != nil {
 		r.fail(err)
 		return
