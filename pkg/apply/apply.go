@@ -54,6 +54,9 @@ type Applier struct {
 	Version string // of this tool, for the journal
 	Now     func() time.Time
 
+	// Nodes reaches nodes; nil where none is to be changed.
+	Nodes Nodes
+
 	// Who says whom the API server takes the caller for, for the journal; may be nil.
 	Who func(context.Context) string
 }
@@ -192,7 +195,7 @@ func (a *Applier) forward(ctx context.Context, r *Repair, versions []*string) er
 // writeStep writes one step, whatever becomes of the caller, and keeps what became of the
 // object.
 func (a *Applier) writeStep(ctx context.Context, s *Step, version *string) error {
-	ctx, cancel := shielded(ctx)
+	ctx, cancel := s.shielded(ctx)
 	defer cancel()
 	now, err := a.guarded(ctx, *s, version, "")
 	for begin := time.Now(); s.Create != nil && meta.IsNoMatchError(err) && time.Since(begin) < learnKind && ctx.Err() == nil; {
@@ -233,6 +236,14 @@ func equal(a, b *unstructured.Unstructured) bool {
 	return errX == nil && errY == nil && jsonpatch.Equal(x, y)
 }
 
+// shielded is that of the writes of a step.
+func (s Step) shielded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.onNode() {
+		return context.WithTimeout(context.WithoutCancel(ctx), eachNode)
+	}
+	return shielded(ctx)
+}
+
 // shielded returns a context that an interrupt of the caller does not end.
 func shielded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), eachWrite)
@@ -254,7 +265,7 @@ func (a *Applier) Close(ctx context.Context, r *Repair, state State, outcome str
 // 5xx is no such answer: behind a time-out of etcd or of a proxy the write may stand.
 func refused(err error) bool {
 	var status apierrors.APIStatus
-	return errors.Is(err, ErrChanged) || errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
+	return errors.Is(err, ErrChanged) || errors.Is(err, ErrNotWritten) || errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
 }
 
 // abandon takes back the steps before the one that failed, or closes the entry where

@@ -34,6 +34,9 @@ type Right struct {
 func Rights(plan fixes.Plan, mapper meta.RESTMapper, ask []*facts.Pod) ([]Right, error) {
 	var out []Right
 	for _, c := range plan.Changes {
+		if fixes.IsSetting(c.Object()) {
+			continue // pods there take what a look at the depth host takes
+		}
 		resource, err := resourceOf(mapper, c)
 		if err != nil {
 			return nil, err

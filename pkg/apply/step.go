@@ -277,6 +277,9 @@ func Bare(o *unstructured.Unstructured) *unstructured.Unstructured {
 }
 
 func (a *Applier) resource(s Step) (dynamic.ResourceInterface, error) {
+	if s.onNode() {
+		return a.nodeResource(s)
+	}
 	gv, err := schema.ParseGroupVersion(s.APIVersion)
 	if err != nil {
 		return nil, err

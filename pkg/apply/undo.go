@@ -102,7 +102,7 @@ func (a *Applier) undo(ctx context.Context, r *Repair, goal State, force bool) e
 }
 
 func (a *Applier) undoNow(ctx context.Context, s Step, force bool) error {
-	ctx, cancel := shielded(ctx)
+	ctx, cancel := s.shielded(ctx)
 	defer cancel()
 	_, err := a.undoStep(ctx, s, force, "")
 	return err

@@ -73,7 +73,7 @@ func (o *checkCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	r := report.Report{
 		Snapshot: look.Snapshot, Results: look.Results, Bundle: o.from,
-		Roots: without(roots(look), ignored), Fixes: fixIDs(list), Layers: layers(),
+		Roots: without(roots(look), ignored), Fixes: fixIDs(list), OnNodes: onNodes(list), Layers: layers(),
 	}
 	style := report.Style{Width: o.env.Width, Color: o.colored()}
 	if err := report.Write(o.env.Out, r, o.output, style); err != nil {
@@ -184,6 +184,16 @@ func layers() []report.Layer {
 	var out []report.Layer
 	for _, l := range all.Layers() {
 		out = append(out, report.Layer{Title: l.Title, Checks: l.Checks})
+	}
+	return out
+}
+
+// onNodes tells of which checks every fix changes nodes.
+func onNodes(list []*checks.Check) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range list {
+		of := fixes.For(c)
+		out[c.ID] = len(of) > 0 && !slices.ContainsFunc(of, func(f *fixes.Fix) bool { return !f.OnNodes })
 	}
 	return out
 }

@@ -23,8 +23,13 @@ type deep struct {
 
 func (d *deep) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&d.nodes, "nodes", nil, "with --depth probe or host: the nodes to look at; without it all, of which ten try traffic")
-	fs.StringVar(&d.image, "image", podImage(), "with --depth probe or host: the image of the pods")
-	fs.StringVar(&d.pullSecret, "image-pull-secret", "", "with --depth probe or host: NAMESPACE/NAME of the Secret to pull it with, which is copied for as long as the pods live; it takes get on it, and create and delete on Secrets of namespace "+probe.Namespace)
+	d.addImageFlags(fs, "with --depth probe or host")
+}
+
+// addImageFlags adds those that say what pods run.
+func (d *deep) addImageFlags(fs *pflag.FlagSet, when string) {
+	fs.StringVar(&d.image, "image", podImage(), when+": the image of the pods")
+	fs.StringVar(&d.pullSecret, "image-pull-secret", "", when+": NAMESPACE/NAME of the Secret to pull it with, which is copied for as long as the pods live; it takes get on it, and create and delete on Secrets of namespace "+probe.Namespace)
 }
 
 func (d *deep) valid() error {

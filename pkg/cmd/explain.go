@@ -90,7 +90,11 @@ func (c *cluster) explainCheck(check *checks.Check) {
 	c.edges("Explains: ", below)
 	c.edges("Explained by: ", above)
 	for _, f := range fixes.For(check) {
-		fmt.Fprintf(c.env.Out, "Repair: kubectl netdoctor fix %s --with %s --dry-run\n", check.ID, f.ID)
+		allow := ""
+		if f.OnNodes {
+			allow = " --allow-node-changes"
+		}
+		fmt.Fprintf(c.env.Out, "Repair: kubectl netdoctor fix %s --with %s%s --dry-run\n", check.ID, f.ID, allow)
 	}
 	if check.URL != "" {
 		fmt.Fprintln(c.env.Out, "See: "+check.URL)

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
 )
 
@@ -30,6 +31,7 @@ type fixCommand struct {
 	noVerify    bool
 	rollout     time.Duration
 	settle      time.Duration
+	repairs     *engine // of repairer
 }
 
 func newFix(c *cluster) *cobra.Command {
@@ -49,6 +51,7 @@ done "kubectl netdoctor history" tells, and "fix --resume [ID]" or "undo [ID]" b
 		Example: `  kubectl netdoctor fix
   kubectl netdoctor fix coredns-loop --dry-run
   kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 --upstream 10.0.0.3
+  kubectl netdoctor fix coredns-loop --with kubelet-resolvconf --allow-node-changes
   kubectl netdoctor fix coredns-loop --upstream 10.0.0.2 -y --confirm DIGEST
   kubectl netdoctor fix cni-not-installed --plugin flannel
   kubectl netdoctor fix cni-not-installed --plugin cilium --manifest cilium.yaml --manifest-sha256 SUM
@@ -68,6 +71,7 @@ done "kubectl netdoctor history" tells, and "fix --resume [ID]" or "undo [ID]" b
 	fs.StringVar(&o.manifestSum, "manifest-sha256", "", "the sha256 of the manifest, in hex: another one is refused, and with it plain http will do")
 	fs.StringVar(&o.params.PodCIDR, "pod-cidr", "", "the pods' range, where it cannot be found out")
 	fs.StringVar(&o.params.Interface, "interface", "", "the interface by which nodes reach each other")
+	fs.BoolVar(&o.params.OnNodes, "allow-node-changes", false, "go on with a fix that changes nodes, by a pod that runs as root there for a moment; implies --depth host")
 	fs.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	fs.StringArrayVar(&o.confirm, "confirm", nil, "apply the plan with this digest, as --dry-run printed it, and no other (repeatable)")
 	fs.BoolVar(&o.force, "force", false, "apply it although an operator or GitOps takes it back")
@@ -92,6 +96,9 @@ func (o *fixCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	if err := o.readNamed(cmd.Context()); err != nil {
 		return err
+	}
+	if o.params.OnNodes && !cmd.Flags().Changed("depth") && o.from == "" {
+		o.depth = facts.Host.String()
 	}
 	before, err := o.look(cmd.Context(), cmd, all.Checks())
 	if err != nil {

@@ -27,6 +27,10 @@ var fixOutputs = []string{"diff", "yaml", "patch", "kustomize", "rbac"}
 
 // export prints plans for another way to apply them.
 func (o *fixCommand) export(look apply.Look, plans []fixes.Plan) error {
+	onNodes := func(c fixes.Change) bool { return fixes.IsSetting(c.Object()) }
+	if i := slices.IndexFunc(plans, func(p fixes.Plan) bool { return slices.ContainsFunc(p.Changes, onNodes) }); i >= 0 && o.output != "rbac" {
+		return usage("-o %s: %s changes nodes, and no object of the cluster; --dry-run shows what", o.output, plans[i].Fix.ID)
+	}
 	switch o.output {
 	case "kustomize":
 		return o.exportKustomize(plans)

@@ -139,6 +139,9 @@ func (x offer) command(several bool) []string {
 	if list := fixes.For(x.finding.Check); list[0] != x.fix {
 		words = append(words, "--with", x.fix.ID)
 	}
+	if x.fix.OnNodes {
+		words = append(words, "--allow-node-changes")
+	}
 	return append(words, "--dry-run")
 }
 

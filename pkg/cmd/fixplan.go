@@ -61,6 +61,13 @@ func (o *fixCommand) plan(ctx context.Context, s *facts.Snapshot, fix *fixes.Fix
 			}
 			continue
 		}
+		var setting *fixes.UnreadError
+		if errors.As(err, &setting) && o.from == "" {
+			if err := o.readSetting(ctx, setting.Setting); err != nil {
+				return plan, err
+			}
+			continue
+		}
 		var part *fixes.InPartError
 		if !errors.As(err, &part) || o.from != "" || part.Ref == last {
 			return plan, err
@@ -70,6 +77,23 @@ func (o *fixCommand) plan(ctx context.Context, s *facts.Snapshot, fix *fixes.Fix
 		}
 		last = part.Ref
 	}
+}
+
+// readSetting reads a setting on its node.
+func (o *fixCommand) readSetting(ctx context.Context, s facts.Setting) error {
+	e, err := o.repairer()
+	if err != nil {
+		return err
+	}
+	value, err := e.Nodes.Value(ctx, s)
+	if err != nil {
+		return err
+	}
+	if o.params.Settings == nil {
+		o.params.Settings = map[string]*string{}
+	}
+	o.params.Settings[s.Key()] = value
+	return nil
 }
 
 // whole returns a snapshot that has an object as the cluster has it.

@@ -19,13 +19,16 @@ func (o *fixCommand) resumed(cmd *cobra.Command, args []string) error {
 		return usage("--resume takes the ID of a repair, if anything")
 	}
 	ctx := cmd.Context()
-	e, err := o.engine()
+	e, err := o.repairer()
 	if err != nil {
 		return err
 	}
 	r, err := o.halfDone(ctx, e, args)
 	if err != nil {
 		return err
+	}
+	if r.OnNodes() {
+		o.depth = facts.Host.String() // what is judged lies there
 	}
 	back := r.State == apply.TakingBack
 	o.printRepair(r)

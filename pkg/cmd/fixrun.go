@@ -123,7 +123,7 @@ func (o *fixCommand) one(cmd *cobra.Command, look apply.Look, plan fixes.Plan, d
 // repair carries a plan out against the cluster, from the dry run to the verdict.
 func (o *fixCommand) repair(cmd *cobra.Command, before apply.Look, plan fixes.Plan, digest string) (written bool, err error) {
 	ctx := cmd.Context()
-	e, err := o.engine()
+	e, err := o.repairer()
 	if err != nil {
 		return false, err
 	}

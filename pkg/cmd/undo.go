@@ -25,6 +25,7 @@ did. --force takes the repair's own change back all the same and keeps the rest 
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&o.force, "force", false, "also where somebody has changed the object since; what else they changed is kept")
+	o.deep.addImageFlags(cmd.Flags(), "where the repair changed nodes")
 	cmd.Flags().StringVar(&o.dryRun, "dry-run", "none", "server: show what would be done, write nothing; none")
 	cmd.Flags().Lookup("dry-run").NoOptDefVal = "server"
 	return cmd
@@ -34,8 +35,11 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 	if o.dryRun != "none" && o.dryRun != "server" {
 		return usage("--dry-run=%s: must be server or none", o.dryRun)
 	}
+	if err := o.deep.valid(); err != nil {
+		return err
+	}
 	ctx := cmd.Context()
-	e, err := o.engine()
+	e, err := o.repairer()
 	if err != nil {
 		return err
 	}

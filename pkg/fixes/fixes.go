@@ -50,6 +50,9 @@ type Fix struct {
 	// planned only with Params.AcceptRisk.
 	Cost string
 
+	// OnNodes says that it changes nodes. It is planned only with Params.OnNodes.
+	OnNodes bool
+
 	// Settle is how long to watch, once the rollout is done, before judging whether the
 	// fault is gone.
 	Settle time.Duration
@@ -63,11 +66,16 @@ type Fix struct {
 type Params struct {
 	Upstreams  []string // DNS servers, as IP or IP:port
 	AcceptRisk bool
+	OnNodes    bool   // nodes may be changed
 	Plugin     string // the network plugin to install, by its id in plugins.yaml
 	Manifest   string // its manifest: objects as YAML, already read
 	Origin     string // where Manifest was read, and its sum
 	PodCIDR    string // the pods' range, where it is not known
 	Interface  string // by which nodes reach each other
+
+	// Settings are the values of nodes' settings that were read, by Setting.Key: nil where
+	// one is not there.
+	Settings map[string]*string
 }
 
 // Plan is what a fix would do.
@@ -117,6 +125,7 @@ func All() []*Fix {
 		KubeProxyConfig, KubeProxyArgs, KubeProxyRestart, KubeProxyRestartPod, KubeProxyMode, KubeProxyTolerations, KubeProxyCRB,
 		KubeProxyAffinity, KubeProxyRecreate,
 		CNIAgentRestart, CNIInstall, FlannelNetConf, FlannelIface, NamespacePSALabel,
+		KubeletResolvConf, NodeSysctl, CNIConfAside,
 		CoreDNSProbePort, // behind those that mend the Corefile itself
 	}
 }
@@ -140,12 +149,18 @@ func Offer(s *facts.Snapshot, fix *Fix, finding checks.Finding, params Params) (
 	if fix.Cost != "" && !params.AcceptRisk {
 		return Plan{}, fmt.Errorf("%s: %s Repeat with --accept-risk to go on", fix.ID, fix.Cost)
 	}
+	if fix.OnNodes && !params.OnNodes {
+		return Plan{}, &OnNodesError{fix}
+	}
 	plan, err := fix.Plan(s, finding, params)
 	if err != nil {
 		return Plan{}, err
 	}
 	plan.Fix, plan.Finding = fix, finding
 	for _, c := range plan.Changes {
+		if IsSetting(c.Object()) {
+			continue
+		}
 		owner := ownerOf(s, c.Object())
 		if owner != nil && (plan.Owner == nil || owner.Reverts && !plan.Owner.Reverts) {
 			plan.Owner = owner

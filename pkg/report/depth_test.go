@@ -22,7 +22,7 @@ func TestDepthFlag(t *testing.T) {
 		{tries, facts.Host, "", " --depth probe"}, {tries, facts.Probe, "", " --depth probe"}, {files, facts.Host, "b.tar.gz", ""},
 	} {
 		r := Report{Snapshot: &facts.Snapshot{Depth: tt.depth}, Bundle: tt.bundle}
-		if got := depthFlag(r, tt.check); got != tt.want {
+		if got := flagsFor(r, tt.check); got != tt.want {
 			t.Errorf("%v at %s of %q: %q, want %q", tt.check.Needs, tt.depth, tt.bundle, got, tt.want)
 		}
 	}

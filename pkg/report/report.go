@@ -17,6 +17,7 @@ type Report struct {
 	Results  []checks.Result
 	Roots    []*cause.Node
 	Fixes    map[string][]string // ids of the fixes by check id
+	OnNodes  map[string]bool     // ids of the checks whose fixes all change nodes
 	Layers   []Layer             // all checks, in the order in which to count them
 	Bundle   string              // the bundle looked at; empty for a live cluster
 }

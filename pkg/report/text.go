@@ -62,7 +62,7 @@ func (p *printer) root(r Report, n *cause.Node) {
 	}
 	if ids := r.Fixes[n.Check.ID]; len(ids) > 0 {
 		p.section("Repair")
-		p.line(4, "kubectl netdoctor fix "+n.Check.ID+depthFlag(r, n.Check)+" --dry-run")
+		p.line(4, "kubectl netdoctor fix "+n.Check.ID+flagsFor(r, n.Check)+" --dry-run")
 	}
 	if len(n.Check.ByHand) > 0 {
 		p.section("By hand")
@@ -73,9 +73,12 @@ func (p *printer) root(r Report, n *cause.Node) {
 	p.symptoms(n)
 }
 
-// depthFlag is what a command takes to see a fault that pods have seen: the deepest source
+// flagsFor is what a command takes to see a fault that pods have seen: the deepest source
 // of its check that was looked at. A bundle is looked at as deep as it goes.
-func depthFlag(r Report, c *checks.Check) string {
+func flagsFor(r Report, c *checks.Check) string {
+	if r.OnNodes[c.ID] {
+		return " --allow-node-changes" // which implies the depth
+	}
 	deepest := facts.Logs
 	for _, src := range slices.Concat(c.Needs, c.MayUse) {
 		if src.Depth <= r.Snapshot.Depth {
