@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,15 +68,32 @@ func (v View) gap(name string) string { return v.s.Gaps[facts.Files.Name+"/"+v.n
 // gapUnder returns what hindered the look at some path below a directory, with that path,
 // or "".
 func (v View) gapUnder(dir string) string {
-	key := facts.Files.Name + "/" + v.node + dir + "/"
+	return v.firstGap(func(name string) bool { return strings.HasPrefix(name, dir+"/") })
+}
+
+// gapFitting returns what hindered the look at some path that fits a pattern, with that
+// path, or "".
+func (v View) gapFitting(pattern string) string {
+	if !strings.ContainsAny(pattern, "*?[") {
+		return ""
+	}
+	return v.firstGap(func(name string) bool {
+		fits, err := path.Match(pattern, name)
+		return fits && err == nil
+	})
+}
+
+// firstGap returns the gap at the first path that is wanted, with that path, or "".
+func (v View) firstGap(wanted func(name string) bool) string {
+	of := facts.Files.Name + "/" + v.node
 	first := ""
 	for at := range v.s.Gaps {
-		if strings.HasPrefix(at, key) && (first == "" || at < first) {
-			first = at
+		if name, is := strings.CutPrefix(at, of); is && strings.HasPrefix(name, "/") && wanted(name) && (first == "" || name < first) {
+			first = name
 		}
 	}
 	if first == "" {
 		return ""
 	}
-	return strings.TrimPrefix(first, facts.Files.Name+"/"+v.node) + ": " + v.s.Gaps[first]
+	return first + ": " + v.gap(first)
 }
