@@ -29,7 +29,8 @@ func (e Entry) String() string {
 }
 
 // Dir returns what a directory holds, by name. Unknown says why that is not known, or not
-// in full; it is "" where it is certain that there is no such directory, too.
+// in full, or that the listing makes no sense; it is "" where it is certain that there is no
+// such directory, too.
 func (v View) Dir(dir string) (entries []Entry, unknown string) {
 	listing := "/ls" + dir
 	text, found := v.Read(listing)
@@ -40,7 +41,12 @@ func (v View) Dir(dir string) (entries []Entry, unknown string) {
 		return nil, dir + ": " + v.Unknown(listing)
 	}
 	for line := range strings.Lines(text) {
-		if e, ok := parseEntry(strings.TrimRight(line, "\r\n")); ok {
+		line = strings.TrimRight(line, "\r\n")
+		e, ok := parseEntry(line)
+		if !ok && line != "" {
+			return nil, fmt.Sprintf("%s: its listing has the line %.80q, which is none", dir, line)
+		}
+		if ok {
 			entries = append(entries, e)
 		}
 	}
@@ -51,11 +57,11 @@ func (v View) Dir(dir string) (entries []Entry, unknown string) {
 func parseEntry(line string) (Entry, bool) {
 	kind, rest, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
 	size, name, found := strings.Cut(strings.TrimLeft(rest, " "), " ")
-	if !found || len(kind) != 1 || name == "" {
+	bytes, err := strconv.ParseInt(size, 10, 64)
+	if !found || len(kind) != 1 || !strings.Contains("-dl?", kind) || err != nil || bytes < 0 || name == "" || strings.Contains(name, "/") && kind != "l" {
 		return Entry{}, false
 	}
-	e := Entry{Type: kind[0], Name: name}
-	e.Size, _ = strconv.ParseInt(size, 10, 64) // 0 says that it is not known
+	e := Entry{Type: kind[0], Size: bytes, Name: name}
 	if e.Type == 'l' {
 		e.Name, e.Target, _ = strings.Cut(name, " -> ")
 	}
