@@ -4,7 +4,7 @@
 // Beside files of the node stands what its kernel says, under names of commands that print
 // the like, so that a bundle can be filled by hand where no pod may be started:
 //
-//	/ip-addr.json        ip -json addr
+//	/ip-addr.json        ip -json -details addr
 //	/ip-route.json       ip -json route show table all, both families
 //	/ip-rule.json        ip -json rule, both families
 //	/ip-neigh.json       ip -json neigh
@@ -19,7 +19,7 @@
 //	/kubelet-cmdline     the kubelet's arguments, one a line
 //	/dmesg               lines of the kernel about the network, the newest last
 //	/machine-id-hash     the first 16 digits of the SHA-256 of /etc/machine-id, which differs from node to node
-//	/ls/DIR              what a directory holds: type (- d l, ? for others), size, name, and for links " -> target"
+//	/ls/DIR              what a directory holds: type (- d l, ? for others), size in bytes, name, and for links " -> target"
 //	/link/PATH           where a link leads, as it is written in it: of /etc/resolv.conf
 //	/asked               what was looked for: a pattern of path.Match a line
 //
