@@ -90,10 +90,14 @@ func hostLocal(ipam []byte) []netip.Prefix {
 
 func takenParts(s *facts.Snapshot) []checks.Part {
 	return partsOf(s, func(c *seen) []checks.Part {
-		if c.bridge() == nil {
-			return nil
+		var parts []checks.Part
+		if file := c.subnetFile(); file != "" {
+			parts = checks.Files(s, c.node.Name, file)
 		}
-		parts := checks.Files(s, c.node.Name, host.AddrFile)
+		if c.bridge() == nil {
+			return parts
+		}
+		parts = append(parts, checks.Files(s, c.node.Name, host.AddrFile)...)
 		if _, err := c.view.Links(); err != nil {
 			parts = append(parts, checks.Part{Source: facts.Files, Key: c.node.Name, Lacks: err.Error()})
 		}

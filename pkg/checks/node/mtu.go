@@ -63,9 +63,13 @@ type mtus struct {
 func mtuParts(s *facts.Snapshot) []checks.Part {
 	var out []checks.Part
 	w := waysOf(s)
+	names := []string{host.AddrFile, host.RouteFile}
+	if noFlannel(s) == "" {
+		names = append(names, host.FlannelFile)
+	}
 	for _, n := range w.nodes {
 		if len(w.pods[n.Name]) > 0 {
-			out = append(out, checks.Files(s, n.Name, host.AddrFile, host.RouteFile)...)
+			out = append(out, checks.Files(s, n.Name, names...)...)
 			out = append(out, garbled(host.Of(s, n.Name))...)
 		}
 	}
