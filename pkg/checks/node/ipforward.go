@@ -31,7 +31,8 @@ var IPForward = &checks.Check{
 	Run: findIPForward,
 	Doc: `A packet of a pod comes to its node by one interface and leaves it by another. The kernel does that only where it is told to be a
 router: ` + "`net.ipv4.ip_forward`" + ` for IPv4, ` + "`net.ipv6.conf.all.forwarding`" + ` for IPv6. At 0 the node's pods reach nothing
-outside their node, and nothing there reaches them. Programs on the node's own network go on, and the node stays Ready.
+outside their node, and nothing there reaches them. Programs on the node's own network go on, and the node stays Ready: where it has no other
+pods yet, this is a warning.
 
 For IPv4 each interface has a setting of its own (` + "`net.ipv4.conf.IF.forwarding`" + `), and that of the interface by which a packet comes
 in decides; writing ip_forward sets them all. Where somebody set them one by one, those count by which pods' packets come. Cilium
@@ -94,6 +95,10 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 			}
 			on, off := forwarding(v)
 			f := notForwarding(n, v, file)
+			if nobodyForwarded(s, n.Name) {
+				f.Severity = checks.Warning // it strikes with the first pod that comes
+				f.Evidence = append(f.Evidence, checks.Quote("Pods on node "+n.Name, "none but on the node's own network"))
+			}
 			switch {
 			case file == ip6Forward || len(on) == 0:
 			case itself:
@@ -112,6 +117,11 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 		}
 	}
 	return out
+}
+
+// nobodyForwarded tells whether it is certain that no pod on a node has a network of its own.
+func nobodyForwarded(s *facts.Snapshot, node string) bool {
+	return s.Missing(facts.Pods) == "" && !slices.ContainsFunc(s.PodsOn(node), func(p *facts.Pod) bool { return !p.HostNetwork && !p.Finished() })
 }
 
 // forwarding returns the interfaces whose own setting is 1, and those whose is 0.
