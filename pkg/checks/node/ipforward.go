@@ -59,27 +59,40 @@ func ipForwardParts(s *facts.Snapshot) []checks.Part {
 	w := waysOf(s)
 	itself := plugins.SwitchesForwarding(s) != nil
 	for _, n := range w.nodes {
-		var files []string
-		for _, way := range w.from(n.Name) {
-			files = append(files, forwardFile(way))
-		}
+		files := w.forwardFiles(n.Name)
 		v := host.Of(s, n.Name)
 		if on, _ := forwarding(v); v.Word(ipForward) == "0" && len(on) > 0 && !itself {
 			files = append(files, host.RouteFile)
 			out = append(out, garbled(v)...)
 		}
-		if len(files) > 0 {
-			out = append(out, checks.Files(s, n.Name, files...)...)
-		}
+		out = append(out, checks.Files(s, n.Name, files...)...)
 	}
 	return out
 }
 
-func forwardFile(w way) string {
-	if w.own.Addr().Is4() {
+func forwardFile(pods netip.Prefix) string {
+	if pods.Addr().Is4() {
 		return ipForward
 	}
 	return ip6Forward
+}
+
+// forwardFiles names the settings that a node needs: those of the families that its pods have,
+// and where it has none yet, those of all pods.
+func (w ways) forwardFiles(node string) []string {
+	ranges := w.pods[node]
+	if len(ranges) == 0 {
+		for _, n := range w.nodes {
+			ranges = append(ranges, w.pods[n.Name]...)
+		}
+	}
+	var out []string
+	for _, r := range ranges {
+		if file := forwardFile(r); !slices.Contains(out, file) {
+			out = append(out, file)
+		}
+	}
+	return out
 }
 
 func findIPForward(s *facts.Snapshot) []checks.Finding {
@@ -87,8 +100,7 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 	w := waysOf(s)
 	itself := plugins.SwitchesForwarding(s) != nil
 	for _, n := range w.nodes {
-		for _, way := range w.from(n.Name) {
-			file := forwardFile(way)
+		for _, file := range w.forwardFiles(n.Name) {
 			v := host.Of(s, n.Name)
 			if v.Word(file) != "0" {
 				continue
@@ -104,7 +116,7 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 			case itself:
 				continue
 			default:
-				mute := without(off, way, v)
+				mute := w.without(off, n.Name, v)
 				if len(mute) == 0 {
 					continue
 				}
@@ -141,12 +153,18 @@ func forwarding(v host.View) (on, off []string) {
 	return on, off
 }
 
-// without returns those of some interfaces by which packets of pods come: from the node's
+// without returns those of some interfaces by which IPv4 packets of pods come: from the node's
 // own, from those of other nodes, and from outside.
-func without(off []string, w way, v host.View) []string {
+func (w ways) without(off []string, node string, v host.View) []string {
 	routes, _ := v.Routes()
+	ranges := []netip.Prefix{}
+	for _, to := range w.from(node) {
+		if to.own.Addr().Is4() {
+			ranges = append(ranges, to.own, to.other)
+		}
+	}
 	var out []string
-	for _, to := range []netip.Prefix{w.own, w.other, netip.PrefixFrom(netip.IPv4Unspecified(), 32)} {
+	for _, to := range append(ranges, netip.PrefixFrom(netip.IPv4Unspecified(), 32)) {
 		for _, dev := range host.DevsTo(routes, to) {
 			if slices.Contains(off, dev) && !slices.Contains(out, dev) {
 				out = append(out, dev)

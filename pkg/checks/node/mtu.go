@@ -68,10 +68,12 @@ func mtuParts(s *facts.Snapshot) []checks.Part {
 		names = append(names, host.FlannelFile)
 	}
 	for _, n := range w.nodes {
-		if len(w.pods[n.Name]) > 0 {
-			out = append(out, checks.Files(s, n.Name, names...)...)
-			out = append(out, garbled(host.Of(s, n.Name))...)
+		if len(w.pods[n.Name]) == 0 {
+			out = append(out, checks.Files(s, n.Name)...)
+			continue
 		}
+		out = append(out, checks.Files(s, n.Name, names...)...)
+		out = append(out, garbled(host.Of(s, n.Name))...)
 	}
 	return out
 }
