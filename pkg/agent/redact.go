@@ -27,8 +27,16 @@ var (
 
 	privateKey = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[^"]*?(-----END [A-Z ]*-----|"|\z)`)
 	webToken   = regexp.MustCompile(`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`)
-	userInfo   = regexp.MustCompile(`(://)[^/\s:@"']+:[^/\s@"']+@`)
-	bearer     = regexp.MustCompile(`(?i)(\bbearer[ \t]+)[\w.+/=~-]{8,}`)
+
+	// userInfo is what stands before the host of a URL, in JSON too: up to the last "@" before
+	// the path, since many write an "@" in a password as it is.
+	userInfo = regexp.MustCompile(`(:\\?/\\?/)[^/\s"']+@`)
+
+	// slashed is the same with a slash in the password: then what follows the colon is no port.
+	slashed = regexp.MustCompile(`(:\\?/\\?/)[^/\s:@"',]*:([^/\s@"',\[\]]*)/[^\s"']*@`)
+	port    = regexp.MustCompile(`^[0-9]*\\?$`)
+
+	bearer = regexp.MustCompile(`(?i)(\bbearer[ \t]+)[\w.+/=~-]{8,}`)
 )
 
 func isSecret(name string) bool { return secretName.MatchString(bare(name)) }
@@ -68,8 +76,14 @@ func hideAnywhere(text string) string {
 	if strings.Contains(text, "eyJ") {
 		text = webToken.ReplaceAllString(text, hidden)
 	}
-	if strings.Contains(text, "://") {
+	if strings.Contains(text, "@") {
 		text = userInfo.ReplaceAllString(text, "${1}"+hidden+"@")
+		text = replace(slashed, text, func(m []string) string {
+			if port.MatchString(m[2]) {
+				return m[0]
+			}
+			return m[1] + hidden + "@"
+		})
 	}
 	if strings.Contains(strings.ToLower(text), "bearer") {
 		text = bearer.ReplaceAllString(text, "${1}"+hidden)

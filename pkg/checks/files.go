@@ -6,8 +6,8 @@ import (
 )
 
 // Files names those of some files of a node as parts that must be known of which it is not
-// known what they hold nor that they are not there. A node that nothing was read of is one
-// part.
+// known all that they hold nor that they are not there. A pattern of path.Match stands for
+// all files that fit it. A node that nothing was read of is one part.
 func Files(s *facts.Snapshot, node string, names ...string) []Part {
 	v := host.Of(s, node)
 	if !v.Known() {
@@ -15,8 +15,8 @@ func Files(s *facts.Snapshot, node string, names ...string) []Part {
 	}
 	var out []Part
 	for _, name := range names {
-		if v.Unknown(name) != "" {
-			out = append(out, Part{Source: facts.Files, Key: node + name})
+		if why := v.Unknown(name); why != "" {
+			out = append(out, Part{Source: facts.Files, Key: node + name, Lacks: why})
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package facts
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -107,7 +108,8 @@ func (s *Snapshot) Missing(src *Source) string {
 
 // MissingPart returns why one object's part of a source is not known, or "" where it is
 // or where a sample was asked that it is not in: the logs or
-// answers of a pod ("namespace/name"), the configz, files or tries of a node.
+// answers of a pod ("namespace/name"), the configz, files or tries of a node. Of one file
+// ("node/path") it knows what hindered the look at that alone.
 func (s *Snapshot) MissingPart(src *Source, key string) string {
 	if why := s.Missing(src); why != "" {
 		return why
@@ -128,7 +130,8 @@ func (s *Snapshot) MissingPart(src *Source, key string) string {
 	case Tries:
 		known = slices.ContainsFunc(s.Tries, func(t Try) bool { return t.Node == key })
 	case Files:
-		_, known = s.Files[key]
+		node, _, _ := strings.Cut(key, "/") // of one file of it, package host tells more
+		_, known = s.Files[node]
 	}
 	if _, sample := s.Sampled[src.Name]; !known && !sample {
 		return "not read"

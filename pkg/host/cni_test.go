@@ -116,6 +116,10 @@ func TestCNIUnknown(t *testing.T) {
 		{"drop-in damaged", "cri-o://1.33.2", with("/etc/crio/crio.conf.d/10.conf", "="), nil, "no valid TOML"},
 		{"drop-in unread", "cri-o://1.33.2", good, map[string]string{"/etc/crio/crio.conf.d/10.conf": "permission denied"}, "10.conf: permission denied"},
 		{"listing cut off", "containerd://2.1.4", good, map[string]string{"/ls/etc/cni/net.d": "200 of 900 names"}, "200 of 900 names"},
+		{"listing garbled", "containerd://2.1.4", map[string]string{"/ls/etc/cni/net.d": "total 4\n-rw-r--r-- 1 root root 292 10-flannel.conflist\n"}, nil, `the line "total 4"`},
+		{"listing cut in a line", "containerd://2.1.4", map[string]string{"/ls/etc/cni/net.d": "- 292 10-flannel.conflist\n- 29"}, nil, `the line "- 29"`},
+		{"a size that is none", "containerd://2.1.4", map[string]string{"/ls/etc/cni/net.d": "- many 10-flannel.conflist\n"}, nil, `the line "- many 10-flannel.conflist"`},
+		{"listing empty", "containerd://2.1.4", map[string]string{"/ls/etc/cni/net.d": ""}, nil, ""},
 		{"directory unread", "containerd://2.1.4", nil, map[string]string{"/etc/cni/net.d": "permission denied"}, "permission denied"},
 		{"file unread", "containerd://2.1.4", listed, map[string]string{"/etc/cni/net.d/10-flannel.conflist": "permission denied"}, "10-flannel.conflist: permission denied"},
 		{"file not looked for", "containerd://2.1.4", listed, nil, "10-flannel.conflist: not read"},
@@ -143,10 +147,10 @@ func TestCNIOpen(t *testing.T) {
 
 func TestMissing(t *testing.T) {
 	files := conflists("10-flannel.conflist", flannelConf)
-	files["/ls/opt/cni/bin"] = "- 4653218 flannel\nl 20 bridge -> /srv/bridge\nd 4096 host-local\n\nodd\n? 0 a b\n"
+	files["/ls/opt/cni/bin"] = "- 4653218 flannel\nl 20 bridge -> /srv/bridge\nd 4096 host-local\n\n? 0 a b\n"
 	v, n := onNode("containerd://2.1.4", files, nil)
 	c := v.CNI(n)
-	for program, want := range map[string]bool{"flannel": false, "bridge": false, "a b": false, "host-local": true, "odd": true, "portmap": true} {
+	for program, want := range map[string]bool{"flannel": false, "bridge": false, "a b": false, "host-local": true, "portmap": true} {
 		if got := c.Missing(program); got != want {
 			t.Errorf("%s missing: %v", program, got)
 		}
@@ -154,6 +158,11 @@ func TestMissing(t *testing.T) {
 	v, n = onNode("containerd://2.1.4", files, map[string]string{"/ls/opt/cni/bin": "cut off"})
 	if c := v.CNI(n); c.Missing("portmap") || c.ProgramsUnknown() == "" {
 		t.Errorf("what stands behind the end of a listing is missing; unknown: %q", c.ProgramsUnknown())
+	}
+	files["/ls/opt/cni/bin"] = "- 4653218 flannel\nodd\n"
+	v, n = onNode("containerd://2.1.4", files, nil)
+	if c := v.CNI(n); c.Missing("portmap") || c.ProgramsUnknown() == "" {
+		t.Errorf("what a garbled listing does not name is missing; unknown: %q", c.ProgramsUnknown())
 	}
 }
 

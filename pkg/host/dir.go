@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,8 @@ func (e Entry) String() string {
 }
 
 // Dir returns what a directory holds, by name. Unknown says why that is not known, or not
-// in full; it is "" where it is certain that there is no such directory, too.
+// in full, or that the listing makes no sense; it is "" where it is certain that there is no
+// such directory, too.
 func (v View) Dir(dir string) (entries []Entry, unknown string) {
 	listing := "/ls" + dir
 	text, found := v.Read(listing)
@@ -39,7 +41,12 @@ func (v View) Dir(dir string) (entries []Entry, unknown string) {
 		return nil, dir + ": " + v.Unknown(listing)
 	}
 	for line := range strings.Lines(text) {
-		if e, ok := parseEntry(strings.TrimRight(line, "\r\n")); ok {
+		line = strings.TrimRight(line, "\r\n")
+		e, ok := parseEntry(line)
+		if !ok && line != "" {
+			return nil, fmt.Sprintf("%s: its listing has the line %.80q, which is none", dir, line)
+		}
+		if ok {
 			entries = append(entries, e)
 		}
 	}
@@ -50,11 +57,11 @@ func (v View) Dir(dir string) (entries []Entry, unknown string) {
 func parseEntry(line string) (Entry, bool) {
 	kind, rest, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
 	size, name, found := strings.Cut(strings.TrimLeft(rest, " "), " ")
-	if !found || len(kind) != 1 || name == "" {
+	bytes, err := strconv.ParseInt(size, 10, 64)
+	if !found || len(kind) != 1 || !strings.Contains("-dl?", kind) || err != nil || bytes < 0 || name == "" || strings.Contains(name, "/") && kind != "l" {
 		return Entry{}, false
 	}
-	e := Entry{Type: kind[0], Name: name}
-	e.Size, _ = strconv.ParseInt(size, 10, 64) // 0 says that it is not known
+	e := Entry{Type: kind[0], Size: bytes, Name: name}
 	if e.Type == 'l' {
 		e.Name, e.Target, _ = strings.Cut(name, " -> ")
 	}
@@ -67,15 +74,32 @@ func (v View) gap(name string) string { return v.s.Gaps[facts.Files.Name+"/"+v.n
 // gapUnder returns what hindered the look at some path below a directory, with that path,
 // or "".
 func (v View) gapUnder(dir string) string {
-	key := facts.Files.Name + "/" + v.node + dir + "/"
+	return v.firstGap(func(name string) bool { return strings.HasPrefix(name, dir+"/") })
+}
+
+// gapFitting returns what hindered the look at some path that fits a pattern, with that
+// path, or "".
+func (v View) gapFitting(pattern string) string {
+	if !strings.ContainsAny(pattern, "*?[") {
+		return ""
+	}
+	return v.firstGap(func(name string) bool {
+		fits, err := path.Match(pattern, name)
+		return fits && err == nil
+	})
+}
+
+// firstGap returns the gap at the first path that is wanted, with that path, or "".
+func (v View) firstGap(wanted func(name string) bool) string {
+	of := facts.Files.Name + "/" + v.node
 	first := ""
 	for at := range v.s.Gaps {
-		if strings.HasPrefix(at, key) && (first == "" || at < first) {
-			first = at
+		if name, is := strings.CutPrefix(at, of); is && strings.HasPrefix(name, "/") && wanted(name) && (first == "" || name < first) {
+			first = name
 		}
 	}
 	if first == "" {
 		return ""
 	}
-	return strings.TrimPrefix(first, facts.Files.Name+"/"+v.node) + ": " + v.s.Gaps[first]
+	return first + ": " + v.gap(first)
 }

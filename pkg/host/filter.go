@@ -1,6 +1,9 @@
 package host
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // ruleset holds the chains of packet filters by the names under which their rules stand:
 // "filter/FORWARD" of iptables, "inet/firewalld/filter_FORWARD" of nftables.
@@ -21,24 +24,36 @@ type rule struct {
 	leave  bool   // that chain's end is this one's too: -g, goto
 }
 
-// parseIptables reads what iptables-save prints.
-func parseIptables(text string) ruleset {
+// parseIptables reads what iptables-save prints: tables from "*NAME" to COMMIT. The error says
+// that the text is another, or was cut off, so that rules may be missing. No text at all is
+// that of a node without tables.
+func parseIptables(text string) (ruleset, error) {
 	rs := ruleset{}
 	table := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
-		case strings.HasPrefix(line, "*"):
+		case line == "" || line[0] == '#':
+		case line[0] == '*' && table == "":
 			table = line[1:]
-		case strings.HasPrefix(line, ":"):
-			if words := strings.Fields(line[1:]); len(words) > 1 {
-				rs.chain(table + "/" + words[0]).policy = words[1]
+		case table == "":
+			return rs, fmt.Errorf("%.80q stands in no table", line)
+		case line == "COMMIT":
+			table = ""
+		case line[0] == ':':
+			words := strings.Fields(line[1:])
+			if len(words) < 2 {
+				return rs, fmt.Errorf("%.80q is no chain", line)
 			}
-		default:
-			rs.add(table+"/", line)
+			rs.chain(table + "/" + words[0]).policy = words[1]
+		case !rs.add(table+"/", line):
+			return rs, fmt.Errorf("%.80q is no rule", line)
 		}
 	}
-	return rs
+	if table != "" {
+		return rs, fmt.Errorf("cut off: table %.40q has no COMMIT", table)
+	}
+	return rs, nil
 }
 
 // parseNft reads /nft-rules, whose lines name family, table and chain in one.
@@ -64,19 +79,20 @@ func (rs ruleset) chain(name string) *chain {
 	return rs[name]
 }
 
-// add takes a line "-A CHAIN …", with or without counters before it, and passes over any
-// other.
-func (rs ruleset) add(prefix, line string) {
+// add takes a line "-A CHAIN …", with or without counters before it, and tells whether it was
+// one.
+func (rs ruleset) add(prefix, line string) bool {
 	if counters, rest, found := strings.Cut(line, "] "); found && strings.HasPrefix(counters, "[") {
 		line = rest
 	}
 	words := splitWords(line)
 	if len(words) < 2 || words[0] != "-A" {
-		return
+		return false
 	}
 	name := prefix + words[1]
 	c := rs.chain(name)
 	c.rules = append(c.rules, parseRule(name, line, words[2:]))
+	return true
 }
 
 // parseRule reads what follows a chain's name in a line.

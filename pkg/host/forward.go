@@ -32,7 +32,7 @@ type Firewall struct {
 // drops is dropped, whatever the others accept.
 type base struct {
 	file   string
-	title  string // "ip hardening forward"
+	title  string // "ip hardening forward"; "" where the whole file makes no sense
 	name   string // in rules
 	policy string
 	rules  ruleset
@@ -55,13 +55,18 @@ func FirewallFiles(six bool) []string {
 	return []string{"/iptables-save", "/iptables-legacy-save", NftChains}
 }
 
-// Firewall reads the node's packet filters for a family, as far as their files were read.
+// Firewall reads the node's packet filters for a family, as far as their files were read. What
+// one decides whose file makes no sense, or was cut off, is undecided.
 func (v View) Firewall(six bool) Firewall {
 	var f Firewall
 	compat := ruleset{}
 	for i, file := range FirewallFiles(six)[:2] {
 		text, _ := v.Read(file)
-		rs := parseIptables(text)
+		rs, err := parseIptables(text)
+		if err != nil {
+			f.bases = append(f.bases, base{file: file, lacks: err.Error()})
+			continue
+		}
 		if i == 0 {
 			compat = rs
 		}
@@ -127,7 +132,7 @@ func (b *base) forward(p *Packet) Ruling {
 	quote := b.title + ": policy " + strings.ToLower(b.policy)
 	drops := strings.EqualFold(b.policy, "drop")
 	if b.lacks != "" {
-		return Ruling{Undecided, b.file, b.title + ": " + b.lacks}
+		return Ruling{Undecided, b.file, strings.TrimPrefix(b.title+": "+b.lacks, ": ")}
 	}
 	w := walker{rules: b.rules, packet: p, open: b.file != NftChains, done: map[string]end{}}
 	e := w.walk(b.name, 0)

@@ -4,7 +4,7 @@
 // Beside files of the node stands what its kernel says, under names of commands that print
 // the like, so that a bundle can be filled by hand where no pod may be started:
 //
-//	/ip-addr.json        ip -json addr
+//	/ip-addr.json        ip -json -details addr
 //	/ip-route.json       ip -json route show table all, both families
 //	/ip-rule.json        ip -json rule, both families
 //	/ip-neigh.json       ip -json neigh
@@ -19,7 +19,7 @@
 //	/kubelet-cmdline     the kubelet's arguments, one a line
 //	/dmesg               lines of the kernel about the network, the newest last
 //	/machine-id-hash     the first 16 digits of the SHA-256 of /etc/machine-id, which differs from node to node
-//	/ls/DIR              what a directory holds: type (- d l, ? for others), size, name, and for links " -> target"
+//	/ls/DIR              what a directory holds: type (- d l, ? for others), size in bytes, name, and for links " -> target"
 //	/link/PATH           where a link leads, as it is written in it: of /etc/resolv.conf
 //	/asked               what was looked for: a pattern of path.Match a line
 //
@@ -45,6 +45,7 @@
 package host
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -89,7 +90,7 @@ func (v View) Absent(name string) bool {
 	if _, found := v.Read(name); found {
 		return false
 	}
-	if _, gap := v.s.Gaps[facts.Files.Name+"/"+v.node+name]; gap {
+	if v.gap(name) != "" {
 		return false
 	}
 	asked, _ := v.Read(Asked)
@@ -101,14 +102,20 @@ func (v View) Absent(name string) bool {
 	return false
 }
 
-// Unknown says why nothing can be said of a file: "" where it was read, is certainly not
-// there, or nobody asked for it on this node. What hindered the look at a directory holds for what is in it.
+// Unknown says why a file is not known, or not in full: "" where all of it was read, where it
+// is certainly not there, or where nobody asked for it on this node. What hindered the look
+// at the file itself comes before what hindered that at the directories above it, and that
+// before what is said of the whole node. A pattern of path.Match stands for all files that
+// fit it.
 func (v View) Unknown(name string) string {
+	if why := cmp.Or(v.gap(name), v.gapFitting(name)); why != "" {
+		return why
+	}
 	if _, found := v.Read(name); found || v.Absent(name) {
 		return ""
 	}
-	for above := name; above != "/" && above != "."; above = path.Dir(above) {
-		if why := v.s.Gaps[facts.Files.Name+"/"+v.node+above]; why != "" {
+	for above := path.Dir(name); above != "/" && above != "."; above = path.Dir(above) {
+		if why := v.gap(above); why != "" {
 			return why
 		}
 	}

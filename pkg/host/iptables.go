@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -9,9 +10,15 @@ import (
 type IPTables struct{ rules ruleset }
 
 // IPTables reads one of the files that FirewallFiles names first; what was not read is empty.
-func (v View) IPTables(file string) IPTables {
+// The error says that the text is not what iptables-save prints, or was cut off: then what
+// stands before that is all that is returned.
+func (v View) IPTables(file string) (IPTables, error) {
 	text, _ := v.Read(file)
-	return IPTables{parseIptables(text)}
+	rules, err := parseIptables(text)
+	if err != nil {
+		err = fmt.Errorf("%s is not what iptables-save prints: %w", file, err)
+	}
+	return IPTables{rules}, err
 }
 
 // Has tells whether a table has a chain, with or without rules.

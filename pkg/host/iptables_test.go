@@ -2,11 +2,15 @@ package host_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
 func TestIPTables(t *testing.T) {
-	tables := view("/iptables-save", recorded(t, "flannel.iptables-save")).IPTables("/iptables-save")
+	tables, err := view("/iptables-save", recorded(t, "flannel.iptables-save")).IPTables("/iptables-save")
+	if err != nil {
+		t.Error(err)
+	}
 	if got, want := tables.Called("KUBE-SERVICES"), []string{"filter/KUBE-SERVICES", "nat/KUBE-SERVICES"}; !slices.Equal(got, want) {
 		t.Errorf("of KUBE-SERVICES called: %q, want %q", got, want)
 	}
@@ -31,5 +35,19 @@ func TestIPTables(t *testing.T) {
 	other := view("/nft-chains", "ip kube-proxy nat-prerouting nat prerouting -100 accept 1\n")
 	if !other.NftTable("kube-proxy") || other.NftTable("nat-prerouting") || view("/x", "").NftTable("kube-proxy") {
 		t.Error("the table kube-proxy is not found, or where there is none")
+	}
+}
+
+// What was cut off is an error, with what stands before that.
+func TestIPTablesCut(t *testing.T) {
+	whole := recorded(t, "flannel.iptables-save")
+	for _, text := range []string{strings.TrimSuffix(whole, "COMMIT\n"), whole[:len(whole)/2], whole[strings.Index(whole, "\n")+1:], "-A FORWARD -j DROP\n"} {
+		tables, err := view("/ip6tables-save", text).IPTables("/ip6tables-save")
+		if err == nil || !strings.HasPrefix(err.Error(), "/ip6tables-save is not what iptables-save prints: ") {
+			t.Errorf("%.40q … %.40q: %v, %v", text, text[max(0, len(text)-40):], tables, err)
+		}
+	}
+	if _, err := view("/iptables-save", "").IPTables("/iptables-save"); err != nil {
+		t.Error("a node without tables: ", err)
 	}
 }

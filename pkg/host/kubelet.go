@@ -12,6 +12,7 @@ const (
 	KubeletDefault = "/etc/default/kubelet"
 	KubeletDropIns = "/etc/systemd/system/kubelet.service.d"
 	kubeletSysconf = "/etc/sysconfig/kubelet"
+	kubeadmFlags   = "/var/lib/kubelet/kubeadm-flags.env"
 )
 
 // Flag is an argument of a kubelet, and the file that it stands in.
@@ -31,7 +32,33 @@ func (v View) KubeletRuns() []Flag {
 // started next (systemd.service(5), systemd.exec(5)). Where none of them has its command
 // line, it is taken to be kubeadm's, which names the variables of kubeadmVars.
 func (v View) KubeletStarts() []Flag {
-	u := unit{vars: map[string]word{}}
+	u := v.kubeletUnit()
+	for _, file := range u.files {
+		text, _ := v.Read(file)
+		for _, line := range logical(text) {
+			name, value, _ := strings.Cut(line, "=")
+			u.vars[strings.TrimSpace(name)] = word{strings.Join(unitWords(value), " "), file}
+		}
+	}
+	return flagsOf(u.command())
+}
+
+// KubeletStartFiles names the files that KubeletStarts reads, or would if they were there, the
+// drop-ins as a pattern. A file with variables that a drop-in names is among them wherever
+// it stands, but for that of kubeadm's own flags.
+func (v View) KubeletStartFiles() []string {
+	out := []string{KubeletDropIns + "/*.conf"}
+	for _, file := range v.kubeletUnit().files {
+		if file != kubeadmFlags && !slices.Contains(out, file) {
+			out = append(out, file)
+		}
+	}
+	return out
+}
+
+// kubeletUnit reads the drop-ins of the kubelet's service.
+func (v View) kubeletUnit() *unit {
+	u := &unit{vars: map[string]word{}}
 	for _, file := range v.Under(KubeletDropIns) {
 		if strings.HasSuffix(file, ".conf") {
 			text, _ := v.Read(file)
@@ -41,14 +68,7 @@ func (v View) KubeletStarts() []Flag {
 	if len(u.files) == 0 {
 		u.files = []string{KubeletDefault, kubeletSysconf}
 	}
-	for _, file := range u.files {
-		text, _ := v.Read(file)
-		for _, line := range logical(text) {
-			name, value, _ := strings.Cut(line, "=")
-			u.vars[strings.TrimSpace(name)] = word{strings.Join(unitWords(value), " "), file}
-		}
-	}
-	return flagsOf(u.command())
+	return u
 }
 
 // kubeadmVars are what kubeadm's command line of the kubelet names.

@@ -49,7 +49,8 @@ type addrInfo struct {
 }
 
 // Links returns the interfaces in the order of the file. The error says that the file is not
-// what it should be; where it was not read there are none, and none is wrong.
+// what it should be, or lists none: every network namespace has lo. Where it was not read
+// there are none, and none is wrong.
 func (v View) Links() ([]Link, error) {
 	text, found := v.Read(AddrFile)
 	if !found {
@@ -58,6 +59,9 @@ func (v View) Links() ([]Link, error) {
 	var infos []addrInfo
 	if err := json.Unmarshal([]byte(text), &infos); err != nil {
 		return nil, fmt.Errorf("%s is not what ip -json prints", AddrFile)
+	}
+	if len(infos) == 0 {
+		return nil, fmt.Errorf("%s lists no interface, and every node has lo", AddrFile)
 	}
 	out := make([]Link, 0, len(infos))
 	for i := range infos {

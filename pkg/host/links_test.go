@@ -90,6 +90,11 @@ func TestNoJSON(t *testing.T) {
 			t.Errorf("%q: routes %v", text, routes)
 		}
 	}
+	for _, text := range []string{"null", "[]", " [ ]\n"} {
+		if links, err := view(host.AddrFile, text).Links(); err == nil {
+			t.Errorf("%q: interfaces %v", text, links)
+		}
+	}
 	odd := `[null,{},{"ifname":"x","mtu":-1,"addr_info":[{"local":"nonsense","prefixlen":99},{"local":"10.0.0.1","prefixlen":99}],"dst":"","dev":"x"}]`
 	v := view(host.AddrFile, odd, host.RouteFile, odd)
 	links, err := v.Links()

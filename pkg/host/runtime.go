@@ -117,8 +117,8 @@ func (v View) containerd(r *Runtime) {
 		}
 		seen[file] = true
 		text, found := v.Read(file)
+		r.lacks(file, v.Unknown(file))
 		if !found {
-			r.lacks(file, v.Unknown(file))
 			continue
 		}
 		var c containerdConfig
@@ -150,7 +150,7 @@ func (v View) matches(pattern string, r *Runtime) []string {
 		return []string{pattern}
 	}
 	dir := path.Dir(pattern)
-	r.lacks(pattern, cmp.Or(v.Unknown(pattern), v.gap(dir), v.gapUnder(dir)))
+	r.lacks(pattern, cmp.Or(v.gapUnder(dir), v.Unknown(pattern), v.gap(dir)))
 	return slices.DeleteFunc(v.Under(dir), func(name string) bool {
 		fits, _ := path.Match(pattern, name)
 		return !fits
@@ -216,8 +216,8 @@ func cleanDir(dir string) string {
 func (v View) crio(r *Runtime) {
 	for _, file := range append([]string{crioFile}, v.matches(crioDir+"/*", r)...) {
 		text, found := v.Read(file)
+		r.lacks(file, v.Unknown(file))
 		if !found {
-			r.lacks(file, v.Unknown(file))
 			continue
 		}
 		var c struct {

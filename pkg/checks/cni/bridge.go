@@ -62,13 +62,8 @@ func (c *seen) bridge() *nodeBridge {
 // node's own if it takes that.
 func (c *seen) flannelRange() (ranges []netip.Prefix, from string) {
 	file := c.subnetFile()
-	text, _ := c.view.Read(file)
-	for line := range strings.Lines(text) {
-		if value, is := strings.CutPrefix(strings.TrimSpace(line), "FLANNEL_SUBNET="); is {
-			if p, err := netip.ParsePrefix(value); err == nil {
-				return []netip.Prefix{p.Masked()}, file
-			}
-		}
+	if own := c.view.Flannel(file).Subnet; own.IsValid() {
+		return []netip.Prefix{own}, file
 	}
 	if c.node.Annotations["flannel.alpha.coreos.com/kube-subnet-manager"] != "true" {
 		return nil, ""
@@ -95,10 +90,14 @@ func hostLocal(ipam []byte) []netip.Prefix {
 
 func takenParts(s *facts.Snapshot) []checks.Part {
 	return partsOf(s, func(c *seen) []checks.Part {
-		if c.bridge() == nil {
-			return nil
+		var parts []checks.Part
+		if file := c.subnetFile(); file != "" {
+			parts = checks.Files(s, c.node.Name, file)
 		}
-		parts := checks.Files(s, c.node.Name, host.AddrFile)
+		if c.bridge() == nil {
+			return parts
+		}
+		parts = append(parts, checks.Files(s, c.node.Name, host.AddrFile)...)
 		if _, err := c.view.Links(); err != nil {
 			parts = append(parts, checks.Part{Source: facts.Files, Key: c.node.Name, Lacks: err.Error()})
 		}

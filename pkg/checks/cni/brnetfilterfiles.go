@@ -1,6 +1,7 @@
 package cni
 
 import (
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +18,8 @@ const (
 
 // podBridge returns the bridge that a node's pods hang on: one with an address of the node's
 // pod range, as Flannel, kube-router and the plugin bridge make it. Plugins that route to
-// each pod by itself have none.
+// each pod by itself have none. That a bridge's network holds the pod range means nothing:
+// virtual machines may have 10.0.0.0/8.
 func podBridge(v host.View, n *corev1.Node) *host.Link {
 	links, _ := v.Links()
 	for i := range links {
@@ -25,7 +27,7 @@ func podBridge(v host.View, n *corev1.Node) *host.Link {
 			continue
 		}
 		for _, a := range links[i].Addrs {
-			if slices.ContainsFunc(facts.PodRanges(n), a.Overlaps) {
+			if slices.ContainsFunc(facts.PodRanges(n), func(r netip.Prefix) bool { return r.Contains(a.Addr()) }) {
 				return &links[i]
 			}
 		}

@@ -153,7 +153,7 @@ func platform(a, b plugins.Detected) bool {
 func restrained(s *facts.Snapshot, d plugins.Detected) bool {
 	switch d.Plugin.ID {
 	case "calico":
-		return setTo(s, d, "CALICO_NETWORKING_BACKEND", "none")
+		return strings.EqualFold(environment(s, d, "CALICO_NETWORKING_BACKEND"), "none")
 	case "cilium":
 		return slices.ContainsFunc(s.ConfigMaps, func(cm *corev1.ConfigMap) bool {
 			mode := cm.Data["cni-chaining-mode"]
@@ -165,27 +165,6 @@ func restrained(s *facts.Snapshot, d plugins.Detected) bool {
 				return slices.Contains(c.Command, "--run-router=false")
 			})
 		})
-	}
-	return false
-}
-
-// setTo tells whether a DaemonSet sets a variable to a value, or takes it from a ConfigMap that
-// says so.
-func setTo(s *facts.Snapshot, d plugins.Detected, name, value string) bool {
-	for _, ds := range d.DaemonSets {
-		for _, c := range ds.Spec.Template.Spec.Containers {
-			for _, e := range c.Env {
-				got := e.Value
-				if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-					if cm := s.ConfigMap(ds.Namespace, e.ValueFrom.ConfigMapKeyRef.Name); cm != nil {
-						got = cm.Data[e.ValueFrom.ConfigMapKeyRef.Key]
-					}
-				}
-				if e.Name == name && strings.EqualFold(got, value) {
-					return true
-				}
-			}
-		}
 	}
 	return false
 }

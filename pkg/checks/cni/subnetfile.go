@@ -5,11 +5,8 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 )
-
-// subnetEnv is where Flannel's agent writes which range its node has, unless it is told
-// otherwise.
-const subnetEnv = "/run/flannel/subnet.env"
 
 // subnetFile returns the file from which Flannel's program reads the node's range, or ""
 // where the node's configuration does not call it.
@@ -25,7 +22,7 @@ func (c *seen) subnetFile() string {
 		if file := field[string](p.Raw, "subnetFile"); file != "" {
 			return file
 		}
-		return subnetEnv
+		return host.FlannelFile
 	}
 	return ""
 }

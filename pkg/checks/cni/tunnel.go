@@ -52,7 +52,7 @@ func tunnelBetween(s *facts.Snapshot, nodes []*corev1.Node) *tunnel {
 	case "flannel", "canal":
 		return flannelTunnel(s, of, nodes)
 	case "calico":
-		return calicoTunnel(primary[0], nodes)
+		return calicoTunnel(s, primary[0], nodes)
 	case "cilium":
 		return ciliumTunnel(s, of)
 	case "antrea":
@@ -100,12 +100,12 @@ func flannelTunnel(s *facts.Snapshot, of *plugins.Plugin, nodes []*corev1.Node) 
 
 // calicoTunnel is certain where every packet between nodes is wrapped, or the nodes are in
 // different networks: CrossSubnet, which the operator chooses, wraps no others.
-func calicoTunnel(d plugins.Detected, nodes []*corev1.Node) *tunnel {
+func calicoTunnel(s *facts.Snapshot, d plugins.Detected, nodes []*corev1.Node) *tunnel {
 	for _, k := range []struct{ note, kind, setting string }{
 		{"projectcalico.org/IPv4VXLANTunnelAddr", "VXLAN", "CALICO_IPV4POOL_VXLAN"},
 		{"projectcalico.org/IPv4IPIPTunnelAddr", "IP-in-IP", "CALICO_IPV4POOL_IPIP"},
 	} {
-		always := strings.EqualFold(environment(d, k.setting), "Always")
+		always := strings.EqualFold(environment(s, d, k.setting), "Always")
 		for _, n := range nodes {
 			if n.Annotations[k.note] == "" || n != nodes[0] && !always && sameSubnet(nodes[0], n) {
 				k.kind = ""
@@ -118,13 +118,20 @@ func calicoTunnel(d plugins.Detected, nodes []*corev1.Node) *tunnel {
 	return nil
 }
 
-// environment returns the value that a plugin's DaemonSet gives a variable.
-func environment(d plugins.Detected, name string) string {
+// environment returns the value that a plugin's DaemonSet gives a variable, or takes for it from
+// a ConfigMap.
+func environment(s *facts.Snapshot, d plugins.Detected, name string) string {
 	for _, ds := range d.DaemonSets {
 		for _, c := range ds.Spec.Template.Spec.Containers {
 			for _, e := range c.Env {
-				if e.Name == name {
+				if e.Name != name {
+					continue
+				}
+				if e.ValueFrom == nil || e.ValueFrom.ConfigMapKeyRef == nil {
 					return e.Value
+				}
+				if cm := s.ConfigMap(ds.Namespace, e.ValueFrom.ConfigMapKeyRef.Name); cm != nil {
+					return cm.Data[e.ValueFrom.ConfigMapKeyRef.Key]
 				}
 			}
 		}

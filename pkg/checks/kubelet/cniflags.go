@@ -35,7 +35,8 @@ was written: that is a warning, since the next start fails. A kubelet before 1.2
 knowing, since the update comes. Where files were brought by hand of a node that says nothing any more it is an error.
 
 Read are the kubelet's arguments, /etc/default/kubelet or /etc/sysconfig/kubelet, and /etc/systemd/system/kubelet.service.d. kubeadm's own
-/var/lib/kubelet/kubeadm-flags.env is not looked at: what stands there shows in the arguments of the kubelet that runs.
+/var/lib/kubelet/kubeadm-flags.env is not looked at: what stands there shows in the arguments of the kubelet that runs. Where a drop-in names another file with variables
+(EnvironmentFile), the answer is unknown.
 
 **How it comes about**: the package was updated and its files were kept; a provisioning tool (kubespray, a template of cloud-init) goes on writing the flags.
 
@@ -53,7 +54,7 @@ const unflagged = 24
 func cniFlagParts(s *facts.Snapshot) []checks.Part {
 	var out []checks.Part
 	for _, n := range s.LinuxNodes() {
-		files := []string{host.KubeletDefault, host.KubeletDropIns + "/*.conf"}
+		files := host.Of(s, n.Name).KubeletStartFiles()
 		version := minor(n.Status.NodeInfo.KubeletVersion)
 		if version < unflagged {
 			files = append(files, host.KubeletCmdline)

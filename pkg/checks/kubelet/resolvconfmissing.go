@@ -36,7 +36,7 @@ var ResolvConfMissing = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/#introduction",
 	Needs:    []*facts.Source{facts.Events, facts.Nodes},
 	MayUse:   []*facts.Source{facts.Pods, facts.Configz, facts.Files},
-	Parts:    resolvConfFiles,
+	Parts:    missingParts,
 	Explains: []*checks.Check{symptom.PodNotReady, symptom.ServiceNoEndpoints, symptom.DNSServiceNoEndpoints},
 	ByHand: []string{"kubectl get events -A --field-selector reason=CheckLimitsForResolvConf",
 		"kubectl get events -A --field-selector reason=FailedCreatePodSandBox",
@@ -55,6 +55,21 @@ path; /etc/resolv.conf is a link to a file that is gone.
 Cure: start systemd-resolved again, or set ` + "`resolvConf`" + ` in /var/lib/kubelet/config.yaml of the node to a file that exists and names
 servers that are no loopback addresses, and restart the kubelet. The pods then start by themselves. Look at ConfigMap
 kube-system/kubelet-config too: ` + "`kubeadm upgrade node`" + ` takes the value from there.`,
+}
+
+// missingParts names, where nodes are looked at, the file that each kubelet reads; of one
+// that says nothing of its configuration it is not known which.
+func missingParts(s *facts.Snapshot) []checks.Part {
+	if s.Depth < facts.Host {
+		return nil
+	}
+	var out []checks.Part
+	for _, n := range s.LinuxNodes() {
+		if s.Configz[n.Name] == nil {
+			out = append(out, checks.Part{Source: facts.Configz, Key: n.Name})
+		}
+	}
+	return append(out, resolvConfFiles(s)...)
 }
 
 // complaint is what a kubelet said of its missing file.

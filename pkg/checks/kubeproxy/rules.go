@@ -113,8 +113,8 @@ type ruleSet map[string]map[front][]host.ServiceRule
 func rulesOf(s *facts.Snapshot, node string) (set ruleSet, why string) {
 	view := host.Of(s, node)
 	text, found := view.Read(host.ServiceRules)
-	if !found {
-		return nil, cmp.Or(view.Unknown(host.ServiceRules), "not read")
+	if why := view.Unknown(host.ServiceRules); why != "" || !found {
+		return nil, cmp.Or(why, "not read")
 	}
 	rules, err := host.ParseServiceRules(text)
 	if err != nil {

@@ -63,6 +63,11 @@ func backendParts(s *facts.Snapshot) []checks.Part {
 			}
 		}
 		out = append(out, checks.Files(s, n.Name, names...)...)
+		for _, name := range names {
+			if _, err := host.Of(s, n.Name).IPTables(name); err != nil {
+				out = append(out, checks.Part{Source: facts.Files, Key: n.Name, Lacks: err.Error()})
+			}
+		}
 	}
 	return out
 }
@@ -102,7 +107,8 @@ const (
 // mixed tells what of one family stands in both back ends, or in the one that the node does
 // not use.
 func mixed(v host.View, files [2]string) (checks.Finding, bool) {
-	nft, legacy := v.IPTables(files[0]), v.IPTables(files[1])
+	nft, _ := v.IPTables(files[0]) // of what was cut off, what stands there is there
+	legacy, _ := v.IPTables(files[1])
 	proxy := [2][]string{called(nft, "nat", services), called(legacy, "nat", services)}
 	hints := [2]bool{nft.Has("mangle", hint), legacy.Has("mangle", hint)}
 	plugin := both(nft, legacy)

@@ -21,14 +21,15 @@ const (
 	saidFull = "nf_conntrack: table full"
 )
 
-// conntrackParts names the sizes of each node's table, where nodes are looked at.
+// conntrackParts names the sizes of each node's table and what its kernel says, where nodes
+// are looked at.
 func conntrackParts(s *facts.Snapshot) []checks.Part {
 	var out []checks.Part
 	if s.Depth < facts.Host {
 		return nil
 	}
 	for _, n := range s.LinuxNodes() {
-		out = append(out, checks.Files(s, n.Name, conntrackCount, conntrackMax)...)
+		out = append(out, checks.Files(s, n.Name, conntrackCount, conntrackMax, kernelLog)...)
 	}
 	return out
 }

@@ -93,7 +93,10 @@ func forwardDropParts(s *facts.Snapshot) []checks.Part {
 				lacks = append(lacks, checks.Part{Source: facts.Files, Key: n.Name, Lacks: fmt.Sprintf("cannot tell what becomes of pods' packets by %s: %s", j.unsure.File, j.unsure.Text)})
 			}
 		}
-		if !dropped && len(files) > 0 {
+		switch {
+		case len(files) == 0: // no pod is there
+			out = append(out, checks.Files(s, n.Name)...)
+		case !dropped:
 			slices.Sort(files)
 			out = append(out, checks.Files(s, n.Name, append(slices.Compact(files), host.RouteFile)...)...)
 			out = append(out, lacks...)

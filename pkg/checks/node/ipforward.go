@@ -31,7 +31,8 @@ var IPForward = &checks.Check{
 	Run: findIPForward,
 	Doc: `A packet of a pod comes to its node by one interface and leaves it by another. The kernel does that only where it is told to be a
 router: ` + "`net.ipv4.ip_forward`" + ` for IPv4, ` + "`net.ipv6.conf.all.forwarding`" + ` for IPv6. At 0 the node's pods reach nothing
-outside their node, and nothing there reaches them. Programs on the node's own network go on, and the node stays Ready.
+outside their node, and nothing there reaches them. Programs on the node's own network go on, and the node stays Ready: where it has no other
+pods yet, this is a warning.
 
 For IPv4 each interface has a setting of its own (` + "`net.ipv4.conf.IF.forwarding`" + `), and that of the interface by which a packet comes
 in decides; writing ip_forward sets them all. Where somebody set them one by one, those count by which pods' packets come. Cilium
@@ -58,27 +59,40 @@ func ipForwardParts(s *facts.Snapshot) []checks.Part {
 	w := waysOf(s)
 	itself := plugins.SwitchesForwarding(s) != nil
 	for _, n := range w.nodes {
-		var files []string
-		for _, way := range w.from(n.Name) {
-			files = append(files, forwardFile(way))
-		}
+		files := w.forwardFiles(n.Name)
 		v := host.Of(s, n.Name)
 		if on, _ := forwarding(v); v.Word(ipForward) == "0" && len(on) > 0 && !itself {
 			files = append(files, host.RouteFile)
 			out = append(out, garbled(v)...)
 		}
-		if len(files) > 0 {
-			out = append(out, checks.Files(s, n.Name, files...)...)
-		}
+		out = append(out, checks.Files(s, n.Name, files...)...)
 	}
 	return out
 }
 
-func forwardFile(w way) string {
-	if w.own.Addr().Is4() {
+func forwardFile(pods netip.Prefix) string {
+	if pods.Addr().Is4() {
 		return ipForward
 	}
 	return ip6Forward
+}
+
+// forwardFiles names the settings that a node needs: those of the families that its pods have,
+// and where it has none yet, those of all pods.
+func (w ways) forwardFiles(node string) []string {
+	ranges := w.pods[node]
+	if len(ranges) == 0 {
+		for _, n := range w.nodes {
+			ranges = append(ranges, w.pods[n.Name]...)
+		}
+	}
+	var out []string
+	for _, r := range ranges {
+		if file := forwardFile(r); !slices.Contains(out, file) {
+			out = append(out, file)
+		}
+	}
+	return out
 }
 
 func findIPForward(s *facts.Snapshot) []checks.Finding {
@@ -86,20 +100,23 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 	w := waysOf(s)
 	itself := plugins.SwitchesForwarding(s) != nil
 	for _, n := range w.nodes {
-		for _, way := range w.from(n.Name) {
-			file := forwardFile(way)
+		for _, file := range w.forwardFiles(n.Name) {
 			v := host.Of(s, n.Name)
 			if v.Word(file) != "0" {
 				continue
 			}
 			on, off := forwarding(v)
 			f := notForwarding(n, v, file)
+			if nobodyForwarded(s, n.Name) {
+				f.Severity = checks.Warning // it strikes with the first pod that comes
+				f.Evidence = append(f.Evidence, checks.Quote("Pods on node "+n.Name, "none but on the node's own network"))
+			}
 			switch {
 			case file == ip6Forward || len(on) == 0:
 			case itself:
 				continue
 			default:
-				mute := without(off, way, v)
+				mute := w.without(off, n.Name, v)
 				if len(mute) == 0 {
 					continue
 				}
@@ -112,6 +129,11 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 		}
 	}
 	return out
+}
+
+// nobodyForwarded tells whether it is certain that no pod on a node has a network of its own.
+func nobodyForwarded(s *facts.Snapshot, node string) bool {
+	return s.Missing(facts.Pods) == "" && !slices.ContainsFunc(s.PodsOn(node), func(p *facts.Pod) bool { return !p.HostNetwork && !p.Finished() })
 }
 
 // forwarding returns the interfaces whose own setting is 1, and those whose is 0.
@@ -131,12 +153,18 @@ func forwarding(v host.View) (on, off []string) {
 	return on, off
 }
 
-// without returns those of some interfaces by which packets of pods come: from the node's
+// without returns those of some interfaces by which IPv4 packets of pods come: from the node's
 // own, from those of other nodes, and from outside.
-func without(off []string, w way, v host.View) []string {
+func (w ways) without(off []string, node string, v host.View) []string {
 	routes, _ := v.Routes()
+	ranges := []netip.Prefix{}
+	for _, to := range w.from(node) {
+		if to.own.Addr().Is4() {
+			ranges = append(ranges, to.own, to.other)
+		}
+	}
 	var out []string
-	for _, to := range []netip.Prefix{w.own, w.other, netip.PrefixFrom(netip.IPv4Unspecified(), 32)} {
+	for _, to := range append(ranges, netip.PrefixFrom(netip.IPv4Unspecified(), 32)) {
 		for _, dev := range host.DevsTo(routes, to) {
 			if slices.Contains(off, dev) && !slices.Contains(out, dev) {
 				out = append(out, dev)

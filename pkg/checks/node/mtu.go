@@ -3,9 +3,7 @@ package node
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
@@ -65,11 +63,17 @@ type mtus struct {
 func mtuParts(s *facts.Snapshot) []checks.Part {
 	var out []checks.Part
 	w := waysOf(s)
+	names := []string{host.AddrFile, host.RouteFile}
+	if noFlannel(s) == "" {
+		names = append(names, host.FlannelFile)
+	}
 	for _, n := range w.nodes {
-		if len(w.pods[n.Name]) > 0 {
-			out = append(out, checks.Files(s, n.Name, host.AddrFile, host.RouteFile)...)
-			out = append(out, garbled(host.Of(s, n.Name))...)
+		if len(w.pods[n.Name]) == 0 {
+			out = append(out, checks.Files(s, n.Name)...)
+			continue
 		}
+		out = append(out, checks.Files(s, n.Name, names...)...)
+		out = append(out, garbled(host.Of(s, n.Name))...)
 	}
 	return out
 }
@@ -84,7 +88,7 @@ func findMTU(s *facts.Snapshot) []checks.Finding {
 		routes, _ := v.Routes()
 		for i, way := range w.from(n.Name) {
 			m := mtus{node: n.Name}
-			switch known := m.measure(way, flannelMTU(v), w.pods, links, routes); {
+			switch known := m.measure(w, way, v.Flannel(host.FlannelFile).MTU, links, routes); {
 			case !known:
 			case m.base.Name != "" && m.out.MTU > m.base.MTU-m.over:
 				out = append(out, m.tooLarge())
@@ -101,113 +105,35 @@ func findMTU(s *facts.Snapshot) []checks.Finding {
 
 // measure finds out how packets of one family leave for pods of other nodes, and tells
 // whether it could. What is given is the MTU that Flannel makes pods with, or 0.
-func (m *mtus) measure(w way, given int, pods map[string][]netip.Prefix, links []host.Link, routes []host.Route) bool {
-	if w.own == w.other {
+func (m *mtus) measure(w ways, to way, given int, links []host.Link, routes []host.Route) bool {
+	if to.own == to.other {
 		return false
 	}
-	names := tunnelsTo(m.node, w, pods, links, routes)
-	if len(names) == 0 {
-		names = host.DevsTo(routes, w.other)
+	outs := w.tunnelsFrom(m.node, to, links, routes)
+	if len(outs) == 0 {
+		for _, name := range host.DevsTo(routes, to.other) {
+			outs = append(outs, outlet{name, to.peer})
+		}
 	}
-	for _, name := range names {
-		l := host.LinkNamed(links, name)
+	for _, o := range outs {
+		l := host.LinkNamed(links, o.dev)
 		if l == nil || l.MTU <= 0 || l.External || !l.Up {
 			return false
 		}
 		if m.out.Name == "" || l.MTU < m.out.MTU {
 			m.out = *l
-			m.base, m.over = below(*l, links, routes)
+			m.base, m.over = below(*l, o.peer, links, routes)
 		}
 	}
-	for _, l := range podLinks(links, host.DevsTo(routes, w.own)) {
+	for _, l := range podLinks(links, host.DevsTo(routes, to.own)) {
 		if l.MTU > m.pods.MTU {
 			m.pods = l
 		}
 	}
 	if given > m.pods.MTU {
-		m.pods = host.Link{Name: subnetEnv, MTU: given}
+		m.pods = host.Link{Name: host.FlannelFile, MTU: given}
 	}
 	return m.out.Name != ""
-}
-
-const subnetEnv = "/run/flannel/subnet.env"
-
-// flannelMTU returns the MTU that Flannel's plugin gives new pods on a node, 0 where there is
-// none.
-func flannelMTU(v host.View) int {
-	text, _ := v.Read(subnetEnv)
-	for line := range strings.Lines(text) {
-		if value, found := strings.CutPrefix(strings.TrimSpace(line), "FLANNEL_MTU="); found {
-			n, _ := strconv.Atoi(value)
-			return n
-		}
-	}
-	return 0
-}
-
-// tunnelsTo returns the tunnels by which packets go to pods of any other node: a plugin may
-// send to nodes of the same network without one.
-func tunnelsTo(node string, w way, pods map[string][]netip.Prefix, links []host.Link, routes []host.Route) []string {
-	var out []string
-	for _, r := range routes {
-		for _, name := range r.Devs {
-			l := host.LinkNamed(links, name)
-			if r.To.Bits() == 0 || l == nil || overhead(l.Kind) == 0 || r.To.Overlaps(w.own) || slices.Contains(out, name) {
-				continue
-			}
-			for other, ranges := range pods {
-				if other != node && slices.ContainsFunc(ranges, r.To.Overlaps) {
-					out = append(out, name)
-					break
-				}
-			}
-		}
-	}
-	return out
-}
-
-// podLinks returns those of some interfaces, and of the ports of bridges among them, by which
-// pods hang on the node. A bridge without a port has the kernel's usual MTU, whatever its pods
-// had.
-func podLinks(links []host.Link, names []string) []host.Link {
-	var out []host.Link
-	for _, l := range links {
-		carries := l.Kind == "veth" || l.Kind == "bridge" && slices.ContainsFunc(links, func(port host.Link) bool { return port.Master == l.Name })
-		if carries && (slices.Contains(names, l.Name) || slices.Contains(names, l.Master)) {
-			out = append(out, l)
-		}
-	}
-	return out
-}
-
-// below returns the interface that a tunnel sends by, and how many bytes it adds: over IPv4
-// where it does not tell over what.
-func below(tunnel host.Link, links []host.Link, routes []host.Route) (host.Link, int) {
-	over := overhead(tunnel.Kind)
-	if over == 0 {
-		return host.Link{}, 0
-	}
-	if tunnel.Local.Is6() {
-		over += 20
-	}
-	names := []string{tunnel.Under}
-	for _, l := range links {
-		if tunnel.Local.IsValid() && slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Addr() == tunnel.Local }) {
-			names = append(names, l.Name)
-		}
-	}
-	names = append(names, host.DevsTo(routes, netip.PrefixFrom(netip.IPv4Unspecified(), 32))...)
-	for _, name := range names {
-		if l := host.LinkNamed(links, name); l != nil && l.Name != tunnel.Name && l.MTU > 0 {
-			return *l, over
-		}
-	}
-	return host.Link{}, 0
-}
-
-// overhead returns how many bytes a kind of tunnel adds over IPv4, or 0 for what is none.
-func overhead(kind string) int {
-	return map[string]int{"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "wireguard": 60}[kind]
 }
 
 func (m mtus) tooLarge() checks.Finding {
@@ -231,8 +157,8 @@ func (m mtus) podsLarger() checks.Finding {
 }
 
 func (m mtus) quote(l host.Link) checks.Evidence {
-	if l.Name == subnetEnv {
-		return checks.QuoteFile(m.node, subnetEnv, fmt.Sprintf("FLANNEL_MTU=%d", l.MTU))
+	if l.Name == host.FlannelFile {
+		return checks.QuoteFile(m.node, host.FlannelFile, fmt.Sprintf("FLANNEL_MTU=%d", l.MTU))
 	}
 	return checks.Quote("Node "+m.node+", ip link", strings.TrimSpace(fmt.Sprintf("%s mtu %d %s", l.Name, l.MTU, l.Kind)))
 }

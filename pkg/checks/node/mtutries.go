@@ -29,20 +29,12 @@ func sizeParts(s *facts.Snapshot) []checks.Part {
 }
 
 // findSizes tells what the interfaces show and what packets do, each fault once: where an
-// interface is the reason, packets are its proof; where interfaces only let it be expected,
-// they are that of what packets do.
+// interface is the reason, packets are its proof.
 func findSizes(s *facts.Snapshot) []checks.Finding {
 	shown := findMTU(s)
 	var out []checks.Finding
 	for _, n := range traffic.NarrowWays(s) {
 		told := false
-		shown = slices.DeleteFunc(shown, func(f checks.Finding) bool {
-			if f.Severity != checks.Info || !slices.Contains(n.Nodes, f.Subject.Name) {
-				return false
-			}
-			n.Evidence = append(n.Evidence, f.Evidence...)
-			return true
-		})
 		for i := range shown {
 			if f := &shown[i]; slices.Contains(n.Nodes, f.Subject.Name) {
 				told = true

@@ -45,7 +45,7 @@ func nmParts(s *facts.Snapshot) []checks.Part {
 	for _, n := range s.LinuxNodes() {
 		files := []string{nmRun + "/resolv.conf"}
 		if v := host.Of(s, n.Name); len(v.Under(nmRun)) > 0 {
-			files = []string{nmEtc + "/NetworkManager.conf", host.AddrFile}
+			files = []string{nmEtc + "/NetworkManager.conf", nmEtc + "/conf.d/*.conf", nmRun + "/conf.d/*.conf", host.AddrFile}
 			out = append(out, garbled(v)...)
 		}
 		out = append(out, checks.Files(s, n.Name, files...)...)

@@ -12,8 +12,11 @@ import (
 )
 
 // way is from where to where a node forwards what its pods send and get, in one family of
-// addresses.
-type way struct{ own, other netip.Prefix }
+// addresses. The peer is the node where other is; nil where that is own.
+type way struct {
+	own, other netip.Prefix
+	peer       *corev1.Node
+}
 
 // ways knows where the pods of each node are: their node's range where the plugin gives
 // them addresses from that, or else the address of one of them in each family.
@@ -59,11 +62,11 @@ func onePodEach(pods []*facts.Pod) []netip.Prefix {
 func (w ways) from(node string) []way {
 	var out []way
 	for _, own := range w.pods[node] {
-		to := way{own, own}
+		to := way{own: own, other: own}
 		for _, n := range w.nodes {
 			i := slices.IndexFunc(w.pods[n.Name], func(p netip.Prefix) bool { return p.Addr().Is4() == own.Addr().Is4() })
 			if n.Name != node && i >= 0 {
-				to.other = w.pods[n.Name][i]
+				to.other, to.peer = w.pods[n.Name][i], n
 				break
 			}
 		}
