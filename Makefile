@@ -74,7 +74,7 @@ deps: # what the tests call and a bare machine may lack
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev iproute2 git iptables nftables ipset conntrack \
-	      libseccomp-dev pkg-config curl >/dev/null; \
+	      libseccomp-dev pkg-config systemd curl >/dev/null; \
 	  else echo "not here:$$missing; what needs it is skipped or fails" >&2; fi; fi
 
 lint: $(TOOLS)/golangci-lint ## golangci-lint, its version pinned

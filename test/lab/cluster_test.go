@@ -68,6 +68,9 @@ func labOutput(t *testing.T, args ...string) (string, error) {
 // and after.
 func TestCluster(t *testing.T) {
 	needCluster(t)
+	if err := cluster.Down(t.Context(), cluster.Options{Name: labName}); err != nil { // what a run that was killed left
+		t.Fatal(err)
+	}
 	first := takeStock(t)
 	before := takeStock(t)
 

@@ -49,7 +49,7 @@ func Requirements() []string {
 func programs() []string {
 	var packages []string
 	for _, p := range []struct{ program, pack string }{
-		{"go", "a Go toolchain"}, {"gcc", "gcc"}, {"ldd", "libc-bin"}, {"nsenter", "util-linux"},
+		{"go", "a Go toolchain"}, {"gcc", "gcc"}, {"ldd", "libc-bin"}, {"nsenter", "util-linux"}, {"systemctl", "systemd"},
 	} {
 		if _, err := exec.LookPath(p.program); err != nil {
 			packages = append(packages, p.pack)

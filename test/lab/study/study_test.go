@@ -34,6 +34,11 @@ func TestStudy(t *testing.T) {
 		t.Fatal(err)
 	}
 	opts := cluster.Options{Name: "study", Progress: os.Stderr}
+	if os.Getenv("LAB_KEEP") == "" {
+		if err := cluster.Down(t.Context(), opts); err != nil { // what a run that was killed left
+			t.Fatal(err)
+		}
+	}
 	lab, err := cluster.Up(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)

@@ -121,7 +121,8 @@ func mountAll(node spec) error {
 			return fmt.Errorf("/%s: %w", m.target, err)
 		}
 	}
-	return nil
+	// Systemd, and whoever asks for it, takes this for the sign that it is at work (sd_booted(3)).
+	return os.MkdirAll(filepath.Join(node.root, "run/systemd/system"), 0o755)
 }
 
 // mountCgroups shows the node the hierarchies that it has cgroups in. In its

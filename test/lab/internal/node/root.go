@@ -28,7 +28,7 @@ type Config struct {
 func (n Node) makeRoot(c Config) error {
 	for _, dir := range []string{
 		"usr", "var/lib", "var/log", "var/tmp", "run", "etc/containerd", "etc/cni/net.d",
-		"etc/kubernetes/pki", "opt/cni/bin", "tmp", "proc", "sys", "dev", "root", "lab/bin", "lab/images",
+		"etc/kubernetes/pki", "etc/systemd/user", "opt/cni/bin", "tmp", "proc", "sys", "dev", "root", "lab/bin", "lab/images",
 	} {
 		if err := os.MkdirAll(n.path("root", dir), 0o755); err != nil {
 			return err
@@ -95,10 +95,12 @@ func (n Node) configure(c Config) error {
 			return err
 		}
 	}
-	values := struct{ Pause, ClusterDNS string }{image.Pause, c.ClusterDNS}
+	values := struct{ Pause, ClusterDNS, Name, Address string }{image.Pause, c.ClusterDNS, n.Name, n.Address}
 	for source, target := range map[string]string{
 		"containerd.toml": "etc/containerd/config.toml",
 		"kubelet.yaml":    "etc/kubernetes/kubelet.yaml",
+		"kubelet.service": "etc/systemd/user/kubelet.service",
+		"lab.target":      "etc/systemd/user/lab.target",
 	} {
 		t, err := template.ParseFS(files, "files/"+source)
 		if err != nil {

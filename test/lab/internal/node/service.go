@@ -12,6 +12,9 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/wait"
 )
 
+// systemdProgram is where distributions that have merged /usr keep it.
+const systemdProgram = "/usr/lib/systemd/systemd"
+
 // serviceTimeout is how long a service may take to start or to end.
 const serviceTimeout = 30 * time.Second
 
@@ -21,24 +24,30 @@ type service struct {
 	command string
 	// ready is a command that succeeds once the service does its work.
 	ready []string
+	// unit says that systemd runs it, by a unit of that name.
+	unit bool
 }
 
 func (n Node) service(name string) (service, error) {
 	services := []service{
-		{"containerd", "containerd --config=/etc/containerd/config.toml", []string{"ctr", "version"}},
-		{"kubelet", "kubelet --config=/etc/kubernetes/kubelet.yaml --kubeconfig=/etc/kubernetes/kubelet.kubeconfig" +
-			" --hostname-override=" + n.Name + " --node-ip=" + n.Address + " --v=2", nil},
+		{name: "containerd", command: "containerd --config=/etc/containerd/config.toml", ready: []string{"ctr", "version"}},
+		// Systemd as a user's instance does without being PID 1 and without control of
+		// cgroups. With /run as its runtime directory its socket lies where the system's
+		// does, so that systemctl and other clients find it.
+		{name: "systemd", command: "env XDG_RUNTIME_DIR=/run " + systemdProgram + " --user --unit=lab.target --log-target=console",
+			ready: []string{"systemctl", "is-system-running", "--wait"}},
+		{name: "kubelet", unit: true},
 	}
 	for _, s := range services {
 		if s.name == name {
 			return s, nil
 		}
 	}
-	return service{}, fmt.Errorf("there is no service %q: containerd and kubelet are", name)
+	return service{}, fmt.Errorf("there is no service %q: containerd, systemd and kubelet are", name)
 }
 
-// Service starts, stops or restarts containerd or the kubelet. Containers go on
-// without either. Starting what runs and stopping what does not is fine.
+// Service starts, stops or restarts containerd, systemd or the kubelet, which
+// systemd runs. Containers go on without any of them. Starting what runs and stopping what does not is fine.
 func (n Node) Service(ctx context.Context, name, action string) error {
 	s, err := n.service(name)
 	if err != nil {
@@ -68,6 +77,9 @@ func (n Node) Log(service string) string {
 }
 
 func (n Node) start(ctx context.Context, s service) error {
+	if s.unit {
+		return n.startUnit(ctx, s)
+	}
 	if n.runs(ctx, s) == nil {
 		return nil
 	}
@@ -89,7 +101,19 @@ func (n Node) start(ctx context.Context, s service) error {
 	return nil
 }
 
+func (n Node) startUnit(ctx context.Context, s service) error {
+	if err := n.Service(ctx, "systemd", "start"); err != nil {
+		return err
+	}
+	_, err := n.Exec(ctx, "systemctl", "start", s.name)
+	return err
+}
+
 func (n Node) stop(ctx context.Context, s service) error {
+	if s.unit {
+		_, err := n.Exec(ctx, "systemctl", "stop", s.name)
+		return err
+	}
 	// The condition is that the process has ended; asking again does no harm.
 	return wait.For(ctx, serviceTimeout, func() error {
 		if err := n.runs(ctx, s); err != nil {
