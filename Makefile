@@ -68,6 +68,7 @@ docs: ## generated pages; docs/LAB.md from the results of the last make e2e
 
 .PHONY: deps
 deps: # what the tests call and a bare machine may lack
+	@test "$$(id -u)" = 0 || echo 'not root: tests that need a network namespace are skipped, or fail where CI is set' >&2
 	@missing=; for p in gcc ip git iptables nft ipset conntrack pkg-config; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
 	ls /usr/include/*/seccomp.h /usr/include/seccomp.h >/dev/null 2>&1 || missing="$$missing seccomp.h"; \
 	if [ -n "$$missing" ]; then \

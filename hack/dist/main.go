@@ -64,9 +64,6 @@ func run(version, out, manifest string) error {
 	if err := os.RemoveAll(out); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
 	// The image comes first: the plugin in the archives runs it, by its digest.
 	image, err := release.BuildImage(version, out)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/kubectl-netdoctor/netdoctor/hack/internal/tars"
 )
 
 // packed is a file of an archive: its name there, where it comes from, its mode.
@@ -38,11 +40,7 @@ func packTar(f *os.File, files []packed, stamp time.Time) error {
 		if err != nil {
 			return err
 		}
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: file.name, Size: int64(len(data)), Mode: int64(file.mode), ModTime: stamp.UTC(), Format: tar.FormatUSTAR}
-		if err := w.WriteHeader(header); err != nil {
-			return err
-		}
-		if _, err := w.Write(data); err != nil {
+		if err := tars.Add(w, file.name, data, file.mode, stamp); err != nil {
 			return err
 		}
 	}

@@ -37,12 +37,6 @@ func main() {
 }
 
 func build(version, out string) error {
-	if err := release.CheckVersion(version); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return err
-	}
 	image, err := release.BuildImage(version, out)
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,18 +19,7 @@ import (
 // commands that sh is given have been run. The thread ends with the test.
 func inNetwork(t *testing.T, commands string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("comparing with ip takes root, for a network namespace")
-	}
-	for _, program := range []string{"ip", "bridge"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("comparing with %s: %v", program, err)
-		}
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skipf("comparing with ip takes a network namespace: %v", err)
-	}
+	inNamespace(t, "ip", "bridge")
 	if out, err := exec.Command("sh", "-ec", commands).CombinedOutput(); err != nil {
 		t.Fatalf("making a network: %v: %s", err, out)
 	}

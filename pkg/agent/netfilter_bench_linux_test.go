@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,13 +22,7 @@ import (
 func BenchmarkNetfilter(b *testing.B) {
 	for _, program := range []string{"iptables-nft-restore", "iptables-legacy-restore", "nft"} {
 		b.Run(strings.TrimSuffix(program, "-restore"), func(b *testing.B) {
-			if os.Geteuid() != 0 {
-				b.Skip("needs root, for a network namespace")
-			}
-			runtime.LockOSThread()
-			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				b.Skipf("needs a network namespace: %v", err)
-			}
+			inNamespace(b, program)
 			load(b, program)
 			var before, after unix.Rusage
 			_ = unix.Getrusage(unix.RUSAGE_SELF, &before)
@@ -82,7 +75,7 @@ func load(b *testing.B, program string) {
 	}
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		b.Skip(err)
+		b.Fatal(err)
 	}
 	write := writeIPTables
 	if program == "nft" {

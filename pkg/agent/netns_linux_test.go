@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,21 +15,32 @@ import (
 // ownNet is the folder net of proc for the thread of a test.
 const ownNet = "/proc/thread-self/net"
 
-// inNamespace gives the test a network namespace of its own, which ends with it, and skips it
+// lacks ends a test for which the machine lacks something: CI, where nobody reads of a skipped
+// test, must have it, and fails.
+func lacks(t testing.TB, format string, what ...any) {
+	t.Helper()
+	said := "needs " + fmt.Sprintf(format, what...)
+	if os.Getenv("CI") != "" {
+		t.Fatal(said + "; CI is set, so that it is not skipped")
+	}
+	t.Skip(said)
+}
+
+// inNamespace gives the test a network namespace of its own, which ends with it, and ends it
 // where the machine has none to give or lacks a program.
-func inNamespace(t *testing.T, programs ...string) {
+func inNamespace(t testing.TB, programs ...string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root, for a network namespace")
+		lacks(t, "root, for a network namespace")
 	}
 	for _, program := range programs {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s: %v", program, err)
+			lacks(t, "%s: %v", program, err)
 		}
 	}
 	runtime.LockOSThread() // for ever: the thread ends with the test, and the namespace with it
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skipf("needs a network namespace: %v", err)
+		lacks(t, "a network namespace: %v", err)
 	}
 	for _, program := range programs {
 		list := []string{"list", "tables"}
@@ -38,7 +50,7 @@ func inNamespace(t *testing.T, programs ...string) {
 			continue
 		}
 		if out, err := exec.Command(program, list...).CombinedOutput(); err != nil {
-			t.Skipf("needs a kernel for %s: %v: %s", program, err, out)
+			lacks(t, "a kernel for %s: %v: %s", program, err, out)
 		}
 	}
 }

@@ -203,22 +203,29 @@ func TestResumeAndUndoAfterEveryKill(t *testing.T) {
 					if r.State != apply.Applied && !r.Half() {
 						t.Errorf("the entry says %s", r.State)
 					}
-					want, state := newTexts, apply.Applied
-					if forward {
-						err = a.Resume(t.Context(), r)
-					} else {
-						want, state = oldTexts, apply.Undone
-						err = a.Undo(t.Context(), r, false)
-					}
-					if err != nil {
-						t.Error(err)
-					}
-					same(t, "texts", want, texts(s, objects))
-					same(t, "entry", []apply.State{state}, s.entries(t))
+					finish(t, s, a, r, objects, forward)
 				})
 			}
 		}
 	}
+}
+
+// finish brings a repair of three's to either end, and looks whether it is there.
+func finish(t *testing.T, s *server, a *apply.Applier, r *apply.Repair, objects []*unstructured.Unstructured, forward bool) {
+	t.Helper()
+	want, state := newTexts, apply.Applied
+	var err error
+	if forward {
+		err = a.Resume(t.Context(), r)
+	} else {
+		want, state = oldTexts, apply.Undone
+		err = a.Undo(t.Context(), r, false)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	same(t, "texts", want, texts(s, objects))
+	same(t, "entry", []apply.State{state}, s.entries(t))
 }
 
 // killed runs f while, from the nth write on, nothing reaches the server any more. With

@@ -23,19 +23,7 @@ func TestResumeKilled(t *testing.T) {
 					killed(t, s, first, true, func() { _, _ = s.applier(t).Apply(t.Context(), p, nil) })
 					killed(t, s, again, true, func() { _ = s.applier(t).Resume(t.Context(), only(t, s.applier(t))) })
 					a := s.applier(t)
-					r, want, state := only(t, a), newTexts, apply.Applied
-					var err error
-					if forward {
-						err = a.Resume(t.Context(), r)
-					} else {
-						want, state = oldTexts, apply.Undone
-						err = a.Undo(t.Context(), r, false)
-					}
-					if err != nil {
-						t.Error(err)
-					}
-					same(t, "texts", want, texts(s, objects))
-					same(t, "entry", []apply.State{state}, s.entries(t))
+					finish(t, s, a, only(t, a), objects, forward)
 				})
 			}
 		}

@@ -76,23 +76,34 @@ func read(t *testing.T) []fixture {
 	}
 	var out []fixture
 	for _, name := range names {
-		archive, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := fixture{name: strings.TrimSuffix(filepath.Base(name), ".txtar")}
-		var files []facts.File
-		for _, file := range archive.Files {
-			if file.Name == "want" {
-				f.want = lines(string(file.Data))
-			} else {
-				files = append(files, facts.File{Name: file.Name, Data: file.Data})
-			}
-		}
-		f.load = func() (*facts.Snapshot, error) { return facts.LoadFiles(files) }
-		out = append(out, f)
+		out = append(out, parse(t, name))
 	}
 	return out
+}
+
+// Load reads the snapshot of a fixture, for tests of what a want part cannot say.
+func Load(t *testing.T, name string) *facts.Snapshot {
+	t.Helper()
+	return loaded(t, parse(t, name))
+}
+
+func parse(t *testing.T, name string) fixture {
+	t.Helper()
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fixture{name: strings.TrimSuffix(filepath.Base(name), ".txtar")}
+	var files []facts.File
+	for _, file := range archive.Files {
+		if file.Name == "want" {
+			f.want = lines(string(file.Data))
+		} else {
+			files = append(files, facts.File{Name: file.Name, Data: file.Data})
+		}
+	}
+	f.load = func() (*facts.Snapshot, error) { return facts.LoadFiles(files) }
+	return f
 }
 
 func loaded(t *testing.T, f fixture) *facts.Snapshot {

@@ -24,6 +24,7 @@ type list struct {
 	merge  func(into, from *Snapshot)
 	sort   func(s *Snapshot)
 	within func(into, from *Snapshot, namespaces []string) // takes over those in these namespaces
+	named  func(s *Snapshot, r Ref) metav1.Object          // nil where the form of the API is not kept
 }
 
 // lists has an entry for every source of API objects.
@@ -82,6 +83,29 @@ func whole[O any, T interface {
 		merge:  merger(field),
 		sort:   func(s *Snapshot) { slices.SortFunc(*field(s), compare) },
 		within: narrower(field, func(o T) string { return o.GetNamespace() }),
+		named:  finder(field),
+	}
+}
+
+// Object returns the object that a reference names, in the form of the API, or nil: also
+// where its kind was not read, or is kept in a form of its own, as Pods are. Nothing of it may
+// be changed.
+func (s *Snapshot) Object(r Ref) metav1.Object {
+	of := lists[sourceOfKind(r.Kind)]
+	if of.named == nil {
+		return nil
+	}
+	return of.named(s, r)
+}
+
+func finder[T metav1.Object](field func(*Snapshot) *[]T) func(*Snapshot, Ref) metav1.Object {
+	return func(s *Snapshot, r Ref) metav1.Object {
+		for _, o := range *field(s) {
+			if o.GetNamespace() == r.Namespace && o.GetName() == r.Name {
+				return o
+			}
+		}
+		return nil
 	}
 }
 

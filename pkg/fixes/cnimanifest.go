@@ -1,17 +1,16 @@
 package fixes
 
 import (
-	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
+	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -21,36 +20,44 @@ import (
 func readManifest(text string) ([]*unstructured.Unstructured, error) {
 	var out []*unstructured.Unstructured
 	seen := map[facts.Ref]bool{}
-	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader([]byte(text)), 4096)
-	for {
+	var refused error
+	err := facts.Documents(strings.NewReader(text), func(raw json.RawMessage) error {
 		o := &unstructured.Unstructured{}
-		err := decoder.Decode(&o.Object)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("it is no YAML: %w", err)
-		}
-		if len(o.Object) == 0 {
-			continue
+		if err := utiljson.Unmarshal(raw, &o.Object); err != nil {
+			return err
 		}
 		for _, o := range listed(o) {
-			ref := (Change{After: o}).Ref()
-			switch {
-			case o.GetKind() == "" || o.GetAPIVersion() == "" || o.GetName() == "":
-				return nil, errors.New("it holds something that is no object of the API (without kind, apiVersion or name)")
-			case seen[ref]:
-				return nil, fmt.Errorf("it holds %s twice", ref)
+			if refused = newObject(o, seen); refused != nil {
+				return refused
 			}
-			seen[ref] = true
 			out = append(out, o)
 		}
+		return nil
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, fmt.Errorf("it is no YAML: %w", err)
 	}
 	if len(out) == 0 {
 		return nil, errors.New("it holds no object")
 	}
 	slices.SortStableFunc(out, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
 	return out, nil
+}
+
+// newObject refuses what is no object, or was seen before.
+func newObject(o *unstructured.Unstructured, seen map[facts.Ref]bool) error {
+	ref := (Change{After: o}).Ref()
+	switch {
+	case o.GetKind() == "" || o.GetAPIVersion() == "" || o.GetName() == "":
+		return errors.New("it holds something that is no object of the API (without kind, apiVersion or name)")
+	case seen[ref]:
+		return fmt.Errorf("it holds %s twice", ref)
+	}
+	seen[ref] = true
+	return nil
 }
 
 // listed returns the objects of a List, or the one object that is none.
@@ -80,7 +87,7 @@ func rank(o *unstructured.Unstructured) int {
 // it need not, another one is refused. Of kinds that were not read the API server tells.
 func absent(s *facts.Snapshot, o *unstructured.Unstructured) (bool, error) {
 	ref := (Change{After: o}).Ref()
-	there := present(s, ref)
+	there := s.Object(ref)
 	if there == nil {
 		return true, nil
 	}
@@ -96,36 +103,6 @@ func absent(s *facts.Snapshot, o *unstructured.Unstructured) (bool, error) {
 		return false, fmt.Errorf("%s exists already and is another one than in the manifest, perhaps of an earlier installation; delete what is left of that, or apply the manifest by hand", ref)
 	}
 	return false, nil
-}
-
-// present returns the object that a reference names, or nil.
-func present(s *facts.Snapshot, ref facts.Ref) any {
-	switch ref.Kind {
-	case "Namespace":
-		return called(s.Namespaces, ref)
-	case "ConfigMap":
-		return called(s.ConfigMaps, ref)
-	case "ServiceAccount":
-		return called(s.ServiceAccounts, ref)
-	case "ClusterRole":
-		return called(s.ClusterRoles, ref)
-	case "ClusterRoleBinding":
-		return called(s.ClusterRoleBindings, ref)
-	case "Deployment":
-		return called(s.Deployments, ref)
-	case "DaemonSet":
-		return called(s.DaemonSets, ref)
-	}
-	return nil
-}
-
-func called[T metav1.Object](list []T, ref facts.Ref) any {
-	for _, o := range list {
-		if o.GetNamespace() == ref.Namespace && o.GetName() == ref.Name {
-			return o
-		}
-	}
-	return nil
 }
 
 // within tells whether all that one value says is said by another one, too.

@@ -104,17 +104,27 @@ func eks(_ *unstructured.Unstructured, labels, _ map[string]string) *Owner {
 
 // aks: Microsoft keeps the ConfigMap coredns; own configuration belongs into
 // coredns-custom (learn.microsoft.com/azure/aks/coredns-custom), the one object of
-// kube-system that is the user's own.
+// kube-system that is the user's own. What is in no namespace it keeps where it says so
+// itself: most of that is the user's, and the ClusterRoles that are named system: are made
+// by every API server.
 func aks(s *facts.Snapshot, o *unstructured.Unstructured) *Owner {
-	if o.GetNamespace() != "kube-system" || o.GetKind() == "ConfigMap" && o.GetName() == "coredns-custom" {
-		return nil
+	kept := o.GetNamespace() == "kube-system" && (o.GetKind() != "ConfigMap" || o.GetName() != "coredns-custom")
+	where := "use the ConfigMap coredns-custom"
+	if o.GetNamespace() == "" {
+		kept, where = markedByAKS(o.GetLabels()), "only Microsoft's support can change it so that it lasts"
 	}
 	for _, n := range s.Nodes {
-		if strings.HasPrefix(n.Spec.ProviderID, "azure://") && n.Labels["kubernetes.azure.com/cluster"] != "" {
-			return &Owner{"AKS", "use the ConfigMap coredns-custom", true}
+		if kept && strings.HasPrefix(n.Spec.ProviderID, "azure://") && n.Labels["kubernetes.azure.com/cluster"] != "" {
+			return &Owner{"AKS", where, true}
 		}
 	}
 	return nil
+}
+
+// markedByAKS tells the labels of what AKS installs: it runs the add-on manager, which takes
+// back whatever bears its label (Azure/AKS#1435), and marks newer parts as its own.
+func markedByAKS(labels map[string]string) bool {
+	return labels["addonmanager.kubernetes.io/mode"] == "Reconcile" || labels["kubernetes.azure.com/managedby"] == "aks"
 }
 
 // kubeadm: an upgrade writes its add-ons anew, the replicas of CoreDNS apart; the ConfigMap

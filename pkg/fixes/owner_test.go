@@ -97,33 +97,43 @@ func marked(t *testing.T, labels, notes marks, refs []metav1.OwnerReference, aks
 	return s
 }
 
-// AKS keeps what it installed into kube-system, not what its users did, and not the
-// ConfigMap that it tells them to use.
+// AKS keeps what it installed, into kube-system or with its marks, not what its users did or
+// the API server, and not the ConfigMap that it tells them to use.
 func TestOwnerAKS(t *testing.T) {
 	s := marked(t, nil, nil, nil, true)
-	tests := []struct{ kind, namespace, name, want string }{
-		{"ConfigMap", "kube-system", "coredns", "AKS"},
-		{"Deployment", "kube-system", "coredns", "AKS"},
-		{"ConfigMap", "kube-system", "coredns-custom", ""},
-		{"Service", "shop", "till", ""},
-		{"ConfigMap", "shop", "coredns", ""},
+	addon, bootstrap := marks{"addonmanager.kubernetes.io/mode": "Reconcile"}, marks{"kubernetes.io/bootstrapping": "rbac-defaults"}
+	tests := []struct {
+		kind, namespace, name string
+		labels                marks
+		want, where           string
+	}{
+		{"ConfigMap", "kube-system", "coredns", nil, "AKS", "use the ConfigMap coredns-custom"},
+		{"Deployment", "kube-system", "coredns", nil, "AKS", "use the ConfigMap coredns-custom"},
+		{"ConfigMap", "kube-system", "coredns-custom", nil, "", ""},
+		{"Service", "shop", "till", nil, "", ""},
+		{"ConfigMap", "shop", "coredns", nil, "", ""},
+		{"ClusterRole", "", "system:coredns", addon, "AKS", "only Microsoft's support can change it so that it lasts"},
+		{"Namespace", "", "gatekeeper-system", marks{"kubernetes.azure.com/managedby": "aks"}, "AKS", "only Microsoft's support can change it so that it lasts"},
+		{"ClusterRole", "", "system:node-proxier", bootstrap, "", ""},
+		{"ClusterRoleBinding", "", "till", nil, "", ""},
 	}
 	for _, tt := range tests {
 		o := unstructuredConfigMap(nil)
 		o.SetKind(tt.kind)
 		o.SetNamespace(tt.namespace)
 		o.SetName(tt.name)
+		o.SetLabels(tt.labels)
 		fix := &fixes.Fix{ID: "one", For: fixes.CorefileForward.For, Plan: planOf([]fixes.Change{{After: o}})}
 		plan, err := fixes.Offer(s, fix, checks.Finding{Check: fix.For[0]}, fixes.Params{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
+		got := fixes.Owner{}
 		if plan.Owner != nil {
-			got = plan.Owner.Name
+			got = *plan.Owner
 		}
-		if got != tt.want {
-			t.Errorf("%+v: got owner %q", tt, got)
+		if want := (fixes.Owner{Name: tt.want, Where: tt.where, Reverts: tt.want != ""}); got != want {
+			t.Errorf("%+v: got owner %+v", tt, got)
 		}
 	}
 }

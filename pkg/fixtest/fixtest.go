@@ -25,7 +25,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
@@ -205,24 +204,7 @@ func held(s *facts.Snapshot, o *unstructured.Unstructured) bool {
 	if err != nil {
 		return false
 	}
-	var known any
-	switch o.GetKind() {
-	case "ConfigMap":
-		known = s.ConfigMap(o.GetNamespace(), o.GetName())
-	case "Service":
-		known = s.Service(o.GetNamespace(), o.GetName())
-	case "Deployment":
-		known = s.Deployment(o.GetNamespace(), o.GetName())
-	case "DaemonSet":
-		known = called(s.DaemonSets, o)
-	case "Namespace":
-		known = called(s.Namespaces, o)
-	case "ClusterRole":
-		known = called(s.ClusterRoles, o)
-	case "ClusterRoleBinding":
-		known = called(s.ClusterRoleBindings, o)
-	}
-	got, err := json.Marshal(known)
+	got, err := json.Marshal(s.Object(facts.Ref{Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName()}))
 	if err != nil {
 		return false
 	}
@@ -233,16 +215,6 @@ func held(s *facts.Snapshot, o *unstructured.Unstructured) bool {
 	delete(b, "kind") // typed objects hold them where they were read from a file
 	delete(b, "apiVersion")
 	return reflect.DeepEqual(a, b)
-}
-
-// called returns the object of a list that has the other one's name.
-func called[T metav1.Object](list []T, o *unstructured.Unstructured) any {
-	for _, known := range list {
-		if known.GetNamespace() == o.GetNamespace() && known.GetName() == o.GetName() {
-			return known
-		}
-	}
-	return nil
 }
 
 func patched(t *testing.T, c fixes.Change, o *unstructured.Unstructured) any {

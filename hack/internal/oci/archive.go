@@ -16,6 +16,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/kubectl-netdoctor/netdoctor/hack/internal/tars"
 )
 
 // full is a name in the form that containerd keeps it and Kubernetes looks it up: with the
@@ -49,7 +51,7 @@ func (i *Image) Write(w io.Writer, name string) error {
 			mode = 0o755
 		}
 		// The content is what has a time, so that equal images make equal archives.
-		if err := write(archive, file, files[file], mode, time.Unix(0, 0)); err != nil {
+		if err := tars.Add(archive, file, files[file], mode, time.Unix(0, 0)); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}

@@ -13,13 +13,14 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"maps"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/kubectl-netdoctor/netdoctor/hack/internal/tars"
 )
 
 const (
@@ -106,25 +107,8 @@ func (i *Image) addJSON(mediaType string, value any) (ocispec.Descriptor, error)
 func layer(content []byte, stamp time.Time) ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	err := errors.Join(write(w, program, content, 0o755, stamp), w.Close())
+	err := errors.Join(tars.Add(w, program, content, 0o755, stamp), w.Close())
 	return b.Bytes(), err // which only the closing has completed
-}
-
-// write adds a file, or a directory if the name ends in a slash, with nothing in its header
-// that another machine would do differently.
-func write(w *tar.Writer, name string, content []byte, mode fs.FileMode, stamp time.Time) error {
-	header := &tar.Header{
-		Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)), Mode: int64(mode),
-		ModTime: stamp.UTC().Truncate(time.Second), Format: tar.FormatUSTAR,
-	}
-	if name[len(name)-1] == '/' {
-		header.Typeflag = tar.TypeDir
-	}
-	if err := w.WriteHeader(header); err != nil {
-		return err
-	}
-	_, err := w.Write(content)
-	return err
 }
 
 func pack(content []byte) ([]byte, error) {

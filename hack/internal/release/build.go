@@ -1,8 +1,9 @@
-// Package release builds what a release consists of. Whoever builds a commit gets the same
-// to the byte.
+// Package release builds what a release consists of. Whoever builds a commit with the same
+// version of Go gets the same to the byte.
 package release
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,13 +56,42 @@ func (b Binary) Build(out string) error {
 // machine.
 func compile(dir, pkg, system, arch, ldflags, out string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", out, "-ldflags", "-s -w -buildid="+ldflags, pkg)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch, "GOFLAGS=")
-	cmd.Stderr = os.Stderr
+	env, err := environment(system, arch)
+	if err != nil {
+		return err
+	}
+	cmd.Dir, cmd.Env, cmd.Stderr = dir, env, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("building for %s/%s: %w", system, arch, err)
 	}
 	return nil
+}
+
+// environment returns that of a build: of the user's settings, in variables or in the file
+// of go env -w, those alone remain that tell where to get modules and where to keep things.
+// All that what is built could depend on is fixed. An empty variable would not do where the
+// file has a value; without the file it does.
+func environment(system, arch string) ([]string, error) {
+	places := []string{
+		"GOAUTH", "GOCACHE", "GOCACHEPROG", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPATH", "GOPRIVATE", "GOPROXY", "GOSUMDB", "GOTMPDIR", "GOVCS",
+	}
+	ask := exec.Command("go", append([]string{"env", "-json"}, places...)...)
+	ask.Env, ask.Stderr = append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT="), os.Stderr
+	out, err := ask.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	var values map[string]string
+	if err := json.Unmarshal(out, &values); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	env := os.Environ()
+	for _, name := range places {
+		env = append(env, name+"="+values[name])
+	}
+	return append(env,
+		"GOENV=off", "GOTOOLCHAIN=local", "GOROOT=", "GO111MODULE=on", "GOWORK=off", "GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GOFIPS140=off", "CGO_ENABLED=0",
+		"GOOS="+system, "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0"), nil
 }
 
 // Commit is the state of the source that is built.

@@ -25,9 +25,15 @@ type Image struct {
 }
 
 // BuildImage builds the image of a version from the checked-out source, and writes into the
-// directory out an archive for each architecture, one with all of them, and the list of what
-// is in them.
+// directory out, which it makes if need be, an archive for each architecture, one with all of
+// them, and the list of what is in them.
 func BuildImage(version, out string) (Image, error) {
+	if err := CheckVersion(version); err != nil {
+		return Image{}, err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return Image{}, err
+	}
 	commit, err := Head()
 	if err != nil {
 		return Image{}, err

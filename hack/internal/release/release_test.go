@@ -75,7 +75,6 @@ func write(t *testing.T, file, text string) {
 
 func program(t *testing.T, dir, ldflags string) string {
 	t.Helper()
-	t.Setenv("GOWORK", "off")
 	binary := filepath.Join(dir, "built")
 	if err := compile(dir, ".", "linux", runtime.GOARCH, ldflags, binary); err != nil {
 		t.Fatal(err)
@@ -125,6 +124,72 @@ func TestTwoDirectories(t *testing.T) {
 	other, _ := image(t, program(t, source(t, "hello"), " -X main.text=goodbye"))
 	if other.Ref == first.Ref {
 		t.Error("another program makes the same image")
+	}
+}
+
+// What a user has set, in the environment or with go env -w, changes no bit.
+func TestSurroundings(t *testing.T) {
+	dir := source(t, "hello")
+	write(t, filepath.Join(dir, "tagged.go"), "//go:build tagged\n\npackage main\n\nfunc init() { text = \"tagged\" }\n")
+	built := func(t *testing.T, arch string) []byte {
+		t.Helper()
+		binary := filepath.Join(t.TempDir(), "built")
+		if err := compile(dir, ".", "linux", arch, "", binary); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+	want := map[string][]byte{"amd64": built(t, "amd64"), "arm64": built(t, "arm64")}
+	settings := []struct{ name, value string }{
+		{"GOAMD64", "v3"}, {"GOARM64", "v9.0"}, {"GOEXPERIMENT", "fieldtrack"}, {"GOFLAGS", "-tags=tagged"}, {"GOTOOLCHAIN", "go1.999.0"},
+		{"CGO_ENABLED", "1"}, {"GOWORK", filepath.Join(dir, "go.work")}, {"GOFIPS140", "latest"}, {"GO111MODULE", "off"}, {"GOROOT", dir},
+	}
+	for _, s := range settings {
+		arch := "amd64"
+		if s.name == "GOARM64" {
+			arch = "arm64"
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Setenv(s.name, s.value)
+			if !bytes.Equal(built(t, arch), want[arch]) {
+				t.Error("it changes what is built")
+			}
+		})
+		if s.name == "GOWORK" || s.name == "GOROOT" { // go env -w does not take them
+			continue
+		}
+		t.Run(s.name+" in the file", func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "env")
+			write(t, file, s.name+"="+s.value+"\n")
+			t.Setenv("GOENV", file)
+			t.Setenv(s.name, "")
+			if !bytes.Equal(built(t, arch), want[arch]) {
+				t.Error("it changes what is built")
+			}
+		})
+	}
+}
+
+// Where a user has modules come from, with go env -w too, they come from.
+func TestPlacesRemain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "env")
+	write(t, file, "GOPROXY=https://proxy.example\nGOPRIVATE=example.test\n")
+	t.Setenv("GOENV", file)
+	t.Setenv("GOPROXY", "")
+	t.Setenv("GOPRIVATE", "")
+	env, err := environment("linux", "amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "env", "GOPROXY", "GOPRIVATE")
+	cmd.Env = env
+	got, err := cmd.Output()
+	if want := "https://proxy.example\nexample.test\n"; err != nil || string(got) != want {
+		t.Errorf("%v, got %q, want %q", err, got, want)
 	}
 }
 

@@ -124,17 +124,15 @@ func takenFiles(s *facts.Snapshot, told []checks.Finding) []checks.Finding {
 		if link == nil || !b.taken(link.Addrs) {
 			continue
 		}
-		at := slices.IndexFunc(told, func(f checks.Finding) bool { return f.Subject == c.ref() })
-		if at < 0 {
-			at = len(told)
+		f := c.among(&told, func() checks.Finding {
 			message, cure := takenBridge(b.name)
-			told = append(told, checks.Finding{Subject: c.ref(), Message: message, Remedy: cure})
-		}
+			return checks.Finding{Subject: c.ref(), Message: message, Remedy: cure}
+		})
 		var addrs []string
 		for _, a := range link.Addrs {
 			addrs = append(addrs, a.String())
 		}
-		told[at].Evidence = append(told[at].Evidence, c.quote(host.AddrFile, b.name+": "+strings.Join(addrs, ", ")),
+		f.Evidence = append(f.Evidence, c.quote(host.AddrFile, b.name+": "+strings.Join(addrs, ", ")),
 			checks.Quote("Node "+c.node.Name+", "+b.from, fmt.Sprintf("its range is %s", joinPrefixes(b.ranges))))
 	}
 	return told

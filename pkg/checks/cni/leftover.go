@@ -70,12 +70,7 @@ func leftFiles(s *facts.Snapshot, told []checks.Finding) []checks.Finding {
 			}
 			continue
 		}
-		at := slices.IndexFunc(told, func(f checks.Finding) bool { return f.Subject == c.ref() })
-		if at < 0 {
-			at = len(told)
-			told = append(told, c.leftFile(left, has))
-		}
-		f := &told[at]
+		f := c.among(&told, func() checks.Finding { return c.leftFile(left, has) })
 		f.Evidence = append(f.Evidence, c.quote(used.Path, "calls "+typesOf(used)), c.quoteDir())
 		f.Remedy = fmt.Sprintf("On the node, rename %s to %s.disabled, or delete it: the first file by name is used. Then delete the pods that it connected.",
 			used.Path, path.Base(used.Path))

@@ -54,9 +54,7 @@ func (c *seen) holds(name string) bool {
 }
 
 func (c *seen) absentDelegate(told []checks.Finding, used *host.Conf, key, file string, net network) []checks.Finding {
-	at := slices.IndexFunc(told, func(f checks.Finding) bool { return f.Subject == c.ref() })
-	if at < 0 {
-		at = len(told)
+	f := c.among(&told, func() checks.Finding {
 		f := checks.Finding{
 			Subject: c.ref(),
 			Message: fmt.Sprintf("starts no new pod: Multus hands pods on to the file %s of the cluster's network plugin, which is not there", file),
@@ -69,9 +67,8 @@ func (c *seen) absentDelegate(told []checks.Finding, used *host.Conf, key, file 
 		if id := writes(file); id != "" {
 			withAgent(net, &f, id)
 		}
-		told = append(told, f)
-	}
-	f := &told[at]
+		return f
+	})
 	f.Evidence = append(f.Evidence, c.quote(used.Path, key+": "+file), c.quoteDir())
 	if bak := file + ".cilium_bak"; c.holds(bak) {
 		f.Remedy = fmt.Sprintf("Set Cilium's value cni.exclusive to false, and on the node rename %s back to %s.", path.Join(c.ConfDir, bak), file)

@@ -70,6 +70,17 @@ func (c *seen) bare(s *facts.Snapshot) bool {
 
 func (c *seen) ref() facts.Ref { return facts.NodeRef(c.node.Name) }
 
+// among returns the node's finding among those that are told, to be added to; where there is
+// none, the one that make returns is told too.
+func (c *seen) among(told *[]checks.Finding, make func() checks.Finding) *checks.Finding {
+	at := slices.IndexFunc(*told, func(f checks.Finding) bool { return f.Subject == c.ref() })
+	if at < 0 {
+		at = len(*told)
+		*told = append(*told, make())
+	}
+	return &(*told)[at]
+}
+
 func (c *seen) quote(file, text string) checks.Evidence {
 	return checks.QuoteFile(c.node.Name, file, text)
 }

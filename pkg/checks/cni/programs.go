@@ -122,12 +122,8 @@ func lackingFiles(s *facts.Snapshot, told []checks.Finding) []checks.Finding {
 		if len(gone) == 0 {
 			continue
 		}
-		at := slices.IndexFunc(told, func(f checks.Finding) bool { return f.Subject == c.ref() })
-		if at < 0 {
-			at = len(told)
-			told = append(told, c.lackingFile(gone, net))
-		}
-		told[at].Evidence = append(told[at].Evidence, c.quoteLacking(used, gone)...)
+		f := c.among(&told, func() checks.Finding { return c.lackingFile(gone, net) })
+		f.Evidence = append(f.Evidence, c.quoteLacking(used, gone)...)
 	}
 	return told
 }

@@ -1,8 +1,6 @@
 package cni
 
 import (
-	"slices"
-
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
@@ -53,14 +51,12 @@ func subnetFiles(s *facts.Snapshot, told []checks.Finding) []checks.Finding {
 		if a := net.agent(c.node.Name, "flannel"); a != nil && s.Taken.Sub(since(a)) < grace && !failing(a) {
 			continue
 		}
-		at := slices.IndexFunc(told, func(f checks.Finding) bool { return f.Subject == c.ref() })
-		if at < 0 {
-			at = len(told)
+		f := c.among(&told, func() checks.Finding {
 			f := checks.Finding{Subject: c.ref(), Message: noSubnet, Remedy: rewriteSubnet}
 			cureAgent(s, net, &f, "flannel")
-			told = append(told, f)
-		}
-		told[at].Evidence = append(told[at].Evidence, c.quote(file, "not there"))
+			return f
+		})
+		f.Evidence = append(f.Evidence, c.quote(file, "not there"))
 	}
 	return told
 }

@@ -3,11 +3,9 @@ package coredns_test
 import (
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checktest"
 )
 
 // TestSeverity proves that what is only about to break, or broken in part, is a warning,
@@ -36,7 +34,7 @@ func TestSeverity(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.fixture, func(t *testing.T) {
-			findings := checks.Run(load(t, tt.fixture), []*checks.Check{tt.check})[0].Findings
+			findings := checks.Run(checktest.Load(t, "testdata/"+tt.fixture+".txtar"), []*checks.Check{tt.check})[0].Findings
 			if len(findings) == 0 {
 				t.Error("nothing found")
 			}
@@ -47,23 +45,4 @@ func TestSeverity(t *testing.T) {
 			}
 		})
 	}
-}
-
-func load(t *testing.T, fixture string) *facts.Snapshot {
-	t.Helper()
-	archive, err := txtar.ParseFile("testdata/" + fixture + ".txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var files []facts.File
-	for _, f := range archive.Files {
-		if f.Name != "want" {
-			files = append(files, facts.File{Name: f.Name, Data: f.Data})
-		}
-	}
-	s, err := facts.LoadFiles(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }

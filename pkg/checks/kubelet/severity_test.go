@@ -4,11 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubelet"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checktest"
 )
 
 // How grave a loopback address is depends on whether anybody is given it, and whether
@@ -25,22 +23,19 @@ func TestLoopbackSeverityAndRemedy(t *testing.T) {
 		{"forms", "empty", checks.Warning, "a file that names real servers"},
 	} {
 		t.Run(tt.fixture+" "+tt.node, func(t *testing.T) {
-			archive, err := txtar.ParseFile("testdata/" + tt.fixture + ".txtar")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var files []facts.File
-			for _, f := range archive.Files {
-				files = append(files, facts.File{Name: f.Name, Data: f.Data})
-			}
-			s, err := facts.LoadFiles(files)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := checktest.Load(t, "testdata/"+tt.fixture+".txtar")
+			told := false
 			for _, f := range checks.Run(s, []*checks.Check{kubelet.ResolvConfLoopback})[0].Findings {
-				if f.Subject.Name == tt.node && (f.Severity != tt.want || !strings.Contains(f.Remedy, tt.remedy)) {
+				if f.Subject.Name != tt.node {
+					continue
+				}
+				told = true
+				if f.Severity != tt.want || !strings.Contains(f.Remedy, tt.remedy) {
 					t.Errorf("got %s, %q; want %s, %q", f.Severity, f.Remedy, tt.want, tt.remedy)
 				}
+			}
+			if !told {
+				t.Error("nothing found")
 			}
 		})
 	}

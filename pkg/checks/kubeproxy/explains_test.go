@@ -3,31 +3,16 @@ package kubeproxy_test
 import (
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"github.com/kubectl-netdoctor/netdoctor/pkg/cause"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubeproxy"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checktest"
 )
 
 // A kube-proxy that cannot write its rules explains CoreDNS of its own node, and of no other.
 func TestSyncErrorsExplain(t *testing.T) {
-	archive, err := txtar.ParseFile("testdata/sync-coredns.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var files []facts.File
-	for _, f := range archive.Files {
-		if f.Name != "want" {
-			files = append(files, facts.File{Name: f.Name, Data: f.Data})
-		}
-	}
-	s, err := facts.LoadFiles(files)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := checktest.Load(t, "testdata/sync-coredns.txtar")
 	list := []*checks.Check{kubeproxy.SyncErrors, kubeproxy.NotSynced, coredns.APIUnreachable}
 	roots := map[string][]string{}
 	for _, n := range cause.Roots(s, checks.Run(s, list)) {

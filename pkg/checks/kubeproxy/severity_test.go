@@ -3,11 +3,9 @@ package kubeproxy_test
 import (
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubeproxy"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checktest"
 )
 
 // How grave a finding is depends on whether anybody is cut off yet.
@@ -25,20 +23,18 @@ func TestSeverity(t *testing.T) {
 		{"config-edited-later", checks.Warning}, // kube-proxy crashes at its next start
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			archive, err := txtar.ParseFile("testdata/" + tt.name + ".txtar")
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := facts.LoadFiles([]facts.File{{Name: "objects.yaml", Data: archive.Files[0].Data}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := checktest.Load(t, "testdata/"+tt.name+".txtar")
+			told := 0
 			for _, r := range checks.Run(s, []*checks.Check{kubeproxy.ConfigInvalid, kubeproxy.Missing}) {
+				told += len(r.Findings)
 				for _, f := range r.Findings {
 					if f.Severity != tt.want {
 						t.Errorf("%s %s: got %s, want %s", f.Subject, f.Message, f.Severity, tt.want)
 					}
 				}
+			}
+			if told == 0 {
+				t.Error("nothing found")
 			}
 		})
 	}

@@ -3,11 +3,9 @@ package service_test
 import (
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/service"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checktest"
 )
 
 // What is only probable, or may be meant so, is told less gravely.
@@ -20,21 +18,21 @@ func TestSeverity(t *testing.T) {
 		"b/cloud":     checks.Info,    // a second workload
 		"c/misc":      checks.Info,
 	}
+	seen := map[string]bool{}
 	for _, name := range []string{"selector-typo", "port-some"} {
-		archive, err := txtar.ParseFile("testdata/" + name + ".txtar")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := facts.LoadFiles([]facts.File{{Name: "objects.yaml", Data: archive.Files[0].Data}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := checktest.Load(t, "testdata/"+name+".txtar")
 		for _, r := range checks.Run(s, service.Checks()) {
 			for _, f := range r.Findings {
+				seen[f.Subject.Key()] = true
 				if got := f.Severity; got != want[f.Subject.Key()] {
 					t.Errorf("%s: got %s, want %s", f.Subject, got, want[f.Subject.Key()])
 				}
 			}
+		}
+	}
+	for subject := range want {
+		if !seen[subject] {
+			t.Errorf("nothing found of %s", subject)
 		}
 	}
 }

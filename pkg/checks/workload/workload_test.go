@@ -5,14 +5,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/cause"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/workload"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checktest"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 func TestChecks(t *testing.T) { checktest.Run(t, workload.Checks()) }
@@ -20,14 +18,7 @@ func TestChecks(t *testing.T) { checktest.Run(t, workload.Checks()) }
 // A Service without endpoints explains what leads to it, and not what leads elsewhere
 // from the same object.
 func TestServiceExplainsItsOwnBackends(t *testing.T) {
-	archive, err := txtar.ParseFile("testdata/backends-broken.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := facts.LoadFiles([]facts.File{{Name: "objects.yaml", Data: archive.Files[0].Data}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := checktest.Load(t, "testdata/backends-broken.txtar")
 	list := append([]*checks.Check{symptom.ServiceNoEndpoints}, workload.IngressBackend, workload.Webhook)
 	var got []string
 	for _, root := range cause.Roots(s, checks.Run(s, list)) {

@@ -7,21 +7,16 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/addon"
 	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/build"
-	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/image"
 	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/network"
 	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/node"
 	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/plane"
-	"github.com/kubectl-netdoctor/netdoctor/test/lab/internal/wait"
 )
 
 const (
@@ -212,83 +207,6 @@ func (s *start) startNode(ctx context.Context, n node.Node) error {
 	return importImages(ctx, n, later)
 }
 
-// archives returns the image archives that the network needs, and the others.
-func (s *start) archives() (first, later []string, err error) {
-	files, err := filepath.Glob(filepath.Join(s.record.Cluster.Images(), "*.tar"))
-	if err != nil {
-		return nil, nil, err
-	}
-	pause := image.Image{Ref: image.Pause}
-	for _, file := range files {
-		name := filepath.Base(file)
-		if name == pause.File() || strings.HasPrefix(name, "flannel") || strings.HasPrefix(name, "kube-proxy") {
-			first = append(first, name)
-		} else {
-			later = append(later, name)
-		}
-	}
-	return first, later, nil
-}
-
-func importImages(ctx context.Context, n node.Node, archives []string) error {
-	for _, name := range archives {
-		if _, err := n.Exec(ctx, "ctr", "-n", "k8s.io", "images", "import", path.Join("/lab/images", name)); err != nil {
-			return fmt.Errorf("%w; the end of containerd's log:\n%s", err, n.Log("containerd"))
-		}
-	}
-	return nil
-}
-
-// apply applies what manifests returns.
-func (s *start) apply(ctx context.Context, manifests func() (string, error)) error {
-	content, err := manifests()
-	if err != nil {
-		return err
-	}
-	_, err = s.Kubectl(ctx, content, "apply", "--validate=ignore", "-f", "-")
-	return err
-}
-
-func (s *start) networkManifests() (string, error) {
-	source, err := s.record.Cluster.Manifest(build.KubeProxyManifest)
-	if err != nil {
-		return "", err
-	}
-	version, err := s.imageVersion("kube-proxy-")
-	if err != nil {
-		return "", err
-	}
-	proxy, err := addon.KubeProxy(source, s.plane.Server(), network.PodRange, version)
-	if err != nil {
-		return "", err
-	}
-	flannel, err := s.record.Cluster.Manifest(build.FlannelManifest)
-	return proxy + "\n---\n" + flannel, err
-}
-
-func (s *start) dnsManifest() (string, error) {
-	base, err := s.record.Cluster.Manifest(build.CoreDNSManifest)
-	if err != nil {
-		return "", err
-	}
-	version, err := s.imageVersion("coredns-")
-	if err != nil {
-		return "", err
-	}
-	return addon.CoreDNS(base, plane.ClusterDNS, version)
-}
-
-// imageVersion returns the lowest version of the image whose archives begin
-// with prefix.
-func (s *start) imageVersion(prefix string) (string, error) {
-	files, err := filepath.Glob(filepath.Join(s.record.Cluster.Images(), prefix+"*.tar"))
-	if err != nil || len(files) == 0 {
-		return "", fmt.Errorf("the build has no image %s", prefix)
-	}
-	slices.Sort(files)
-	return strings.TrimSuffix(strings.TrimPrefix(filepath.Base(files[0]), prefix), ".tar"), nil
-}
-
 // complete adds what needs running nodes and waits until all of it is ready.
 func (s *start) complete(ctx context.Context) error {
 	for _, n := range s.nodes() {
@@ -309,75 +227,6 @@ func (s *start) complete(ctx context.Context) error {
 			return fmt.Errorf("waiting for %s: %w\n%s\n%s", workload, err, pods, events)
 		}
 		s.say(workload + " ready")
-	}
-	return nil
-}
-
-// awaitNode waits until the node is Ready and pods on it can have a network.
-func (s *start) awaitNode(ctx context.Context, n node.Node) error {
-	return wait.For(ctx, 2*time.Minute, func() error {
-		var got struct {
-			Spec   struct{ PodCIDR string }
-			Status struct {
-				Conditions []struct{ Type, Status, Message string }
-			}
-		}
-		if err := getJSON(ctx, s.client, s.plane.Server()+"/api/v1/nodes/"+n.Name, &got); err != nil {
-			return err
-		}
-		for _, condition := range got.Status.Conditions {
-			if condition.Type != "Ready" {
-				continue
-			}
-			if condition.Status != "True" {
-				return errors.New(condition.Message)
-			}
-			return errors.Join(
-				s.network.Route(got.Spec.PodCIDR, n.Address),
-				flannelWrote(ctx, n))
-		}
-		return errors.New("the node has no condition Ready yet")
-	})
-}
-
-// flannelWrote returns nil once flannel's plugin can work. The node is Ready a
-// moment before, and a pod that is started in between has to wait long for its
-// next attempt.
-func flannelWrote(ctx context.Context, n node.Node) error {
-	if _, err := n.Exec(ctx, "test", "-e", "/run/flannel/subnet.env"); err != nil {
-		return fmt.Errorf("flannel has not written the node's subnet: %w", err)
-	}
-	return nil
-}
-
-func (s *start) awaitWorkload(ctx context.Context, name string) error {
-	url := s.plane.Server() + "/apis/apps/v1/namespaces/" + name
-	return wait.For(ctx, 2*time.Minute, func() error {
-		var w workload
-		if err := getJSON(ctx, s.client, url, &w); err != nil {
-			return err
-		}
-		return w.complete()
-	})
-}
-
-// workload is what a Deployment or a DaemonSet says about its pods.
-type workload struct {
-	Metadata struct{ Generation int }
-	Spec     struct{ Replicas int } // of a Deployment
-	Status   struct {
-		ObservedGeneration     int
-		ReadyReplicas          int // of a Deployment
-		DesiredNumberScheduled int // of a DaemonSet
-		NumberReady            int // of a DaemonSet
-	}
-}
-
-func (w workload) complete() error {
-	wanted := w.Spec.Replicas + w.Status.DesiredNumberScheduled
-	ready := w.Status.ReadyReplicas + w.Status.NumberReady
-	if w.Status.ObservedGeneration < w.Metadata.Generation || wanted == 0 || ready < wanted {
-		return fmt.Errorf("%d of %d pods are ready", ready, wanted)
 	}
 	return nil
 }

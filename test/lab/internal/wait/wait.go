@@ -3,6 +3,7 @@ package wait
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -45,6 +46,11 @@ func For(ctx context.Context, limit time.Duration, try func() error) error {
 
 // OK returns nil if url answers 200.
 func OK(ctx context.Context, client *http.Client, url string) error {
+	return JSON(ctx, client, url, nil)
+}
+
+// JSON decodes into a value what url answers with 200; nothing is read where that is nil.
+func JSON(ctx context.Context, client *http.Client, url string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -57,5 +63,8 @@ func OK(ctx context.Context, client *http.Client, url string) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
-	return nil
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
 }
