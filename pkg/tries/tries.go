@@ -53,18 +53,25 @@ func Nodes(s *facts.Snapshot) []string {
 	return slices.Compact(out)
 }
 
-// Parts names what the pod of each node was to try as parts that must be known. lacks says
-// of a node what is missing for a check's question, or "".
-func Parts(s *facts.Snapshot, lacks func(node string) string) []checks.Part {
-	nodes := Nodes(s)
-	if len(nodes) == 0 {
-		return []checks.Part{{Source: facts.Tries, Key: "any node"}}
+// Parts names what the pod of each node was to try as parts that must be known. Where
+// policies may be what was found (Held), nothing is; lacks says of a node what else is
+// missing for a check's question, or "".
+func Parts(lacks func(s *facts.Snapshot, node string) string) func(*facts.Snapshot) []checks.Part {
+	return func(s *facts.Snapshot) []checks.Part {
+		nodes, held := Nodes(s), Held(s)
+		if len(nodes) == 0 {
+			return []checks.Part{{Source: facts.Tries, Key: "any node"}}
+		}
+		out := make([]checks.Part, 0, len(nodes))
+		for _, node := range nodes {
+			part := checks.Part{Source: facts.Tries, Key: node, Lacks: held}
+			if held == "" {
+				part.Lacks = lacks(s, node)
+			}
+			out = append(out, part)
+		}
+		return out
 	}
-	out := make([]checks.Part, 0, len(nodes))
-	for _, node := range nodes {
-		out = append(out, checks.Part{Source: facts.Tries, Key: node, Lacks: lacks(node)})
-	}
-	return out
 }
 
 // Reached tells whether anything came back, be it that nobody listens.

@@ -18,7 +18,7 @@ var DNSProbeExternal = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.ConfigMaps, facts.Pods, facts.SystemServices, facts.Configz, facts.Nodes, facts.NetworkPolicies},
-	Parts:    dnsParts(outsideUnasked),
+	Parts:    tries.Parts(outsideUnasked),
 	When:     noWayOut,
 	ByHand: []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup example.com. ADDRESS # of the DNS Service, then of a server that it forwards to",
 		"kubectl -n kube-system get configmap coredns -o jsonpath='{.data.Corefile}'",

@@ -19,7 +19,7 @@ var PodToNode = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/services-networking/#the-kubernetes-network-model",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Pods, facts.NetworkPolicies},
-	Parts:    parts(untried("it tried neither API servers nor kubelets", facts.TargetAPIServer, facts.TargetNode)),
+	Parts:    tries.Parts(untried("it tried neither API servers nor kubelets", facts.TargetAPIServer, facts.TargetNode)),
 	Explains: []*checks.Check{UpstreamDead, coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside, symptom.DNSProbeExternal},
 	ByHand: []string{"kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes",
 		"kubectl run a --rm -it --restart=Never --image=busybox:1.36 --overrides='{\"spec\":{\"nodeName\":\"NODE\"}}' -- nc -zvw3 ADDRESS 10250 # of a node"},

@@ -20,7 +20,7 @@ var PodToPod = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/services-networking/#the-kubernetes-network-model",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Pods, facts.NetworkPolicies},
-	Parts:    parts(unlinked),
+	Parts:    tries.Parts(unlinked),
 	Explains: []*checks.Check{PodToNode, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl run a --rm -it --restart=Never --image=busybox:1.36 --overrides='{\"spec\":{\"nodeName\":\"NODE\"}}' -- nc -zvw3 ADDRESS PORT # of a pod on another node",
 		"tcpdump -ni any # on the node, while pods try", "ip route; bridge fdb show; iptables -S FORWARD; nft list ruleset # on the node"},

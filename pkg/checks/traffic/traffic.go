@@ -19,20 +19,6 @@ func Checks() []*checks.Check {
 	return []*checks.Check{PodToPod, PodToNode, ServicePath, UpstreamDead}
 }
 
-// parts names what each node was to try. Where policies may be what was found, nothing is
-// known; lacks says of a node what else is missing.
-func parts(lacks func(s *facts.Snapshot, node string) string) func(*facts.Snapshot) []checks.Part {
-	return func(s *facts.Snapshot) []checks.Part {
-		held := tries.Held(s)
-		return tries.Parts(s, func(node string) string {
-			if held != "" {
-				return held
-			}
-			return lacks(s, node)
-		})
-	}
-}
-
 // unless runs a check where policies do not explain what it would find.
 func unless(run func(*facts.Snapshot) []checks.Finding) func(*facts.Snapshot) []checks.Finding {
 	return func(s *facts.Snapshot) []checks.Finding {
