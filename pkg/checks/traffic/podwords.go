@@ -3,6 +3,7 @@ package traffic
 import (
 	"fmt"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/tries"
 )
 
@@ -101,7 +102,7 @@ func (v view) answersBack(p tries.Pair) bool {
 // deeper names the command that looks at a node, or at all.
 func deeper(node string) string {
 	if node != "" {
-		node = " --nodes " + node
+		node = checks.Command(" --nodes %s", node)
 	}
 	return "kubectl netdoctor check --depth host" + node + " looks at forwarding, rules and routes."
 }
