@@ -54,7 +54,9 @@ func noWayOut(s *facts.Snapshot) string {
 func anything(facts.Try) bool { return true }
 
 // unsentUpstream tells whether a nameserver of a node was to be asked, and the time was over.
-func unsentUpstream(t facts.Try) bool { return !t.Host && t.Target == facts.TargetUpstream && t.Sent == 0 }
+func unsentUpstream(t facts.Try) bool {
+	return !t.Host && t.Target == facts.TargetUpstream && t.Sent == 0
+}
 
 // resolves tells whether a nameserver of a node told any pod of a name outside.
 func resolves(s *facts.Snapshot) bool { return len(tries.Of(s, resolvedUpstream)) > 0 }
