@@ -84,11 +84,15 @@ func Refused(t facts.Try) bool { return t.Dead() && t.Err == refused }
 func Stalled(t facts.Try) bool { return t.Dead() && strings.HasPrefix(t.Err, stalled) }
 
 // Mute tells whether pods of a node reached no machine but their own, of those that they
-// tried: neither kubelets of other nodes nor API servers.
+// tried: neither kubelets of other nodes nor API servers, nor one of these by their Service.
+// Kubelets alone tell nothing: a firewall may keep pods from them on purpose.
 func Mute(s *facts.Snapshot, node string) bool {
+	if slices.ContainsFunc(From(s, node, facts.TargetAPIService), func(t facts.Try) bool { return !t.Dead() }) {
+		return false
+	}
 	out := From(s, node, facts.TargetNode, facts.TargetAPIServer)
 	out = slices.DeleteFunc(out, func(t facts.Try) bool { return t.ToNode == node })
-	return len(out) > 0 && !slices.ContainsFunc(out, Reached)
+	return slices.ContainsFunc(out, func(t facts.Try) bool { return t.Target == facts.TargetAPIServer }) && !slices.ContainsFunc(out, Reached)
 }
 
 // Overhead is what the heads of IP and UDP add to what a packet carries, in bytes.

@@ -16,7 +16,7 @@ const shown = 4
 
 // Checks lists the package's checks, causes before what they explain.
 func Checks() []*checks.Check {
-	return []*checks.Check{PodToPod, PodToNode, ServicePath, UpstreamDead}
+	return []*checks.Check{PodToPod, PodToNode, PodToKubelet, ServicePath, UpstreamDead}
 }
 
 // unless runs a check where policies do not explain what it would find.
