@@ -150,7 +150,7 @@ func connect(ctx context.Context, t Target) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if t.Target != facts.TargetPod && t.Target != facts.TargetItself {
+	if t.Target != facts.TargetPod {
 		return nil
 	}
 	deadline, _ := ctx.Deadline()

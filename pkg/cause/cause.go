@@ -18,10 +18,10 @@ type Node struct {
 }
 
 // Roots returns the findings that nothing explains, the gravest first, each with its
-// symptoms below it. A finding explains another only where its check says so and the
-// other's subject, or one of its places, is or stands on its subject or one of its
-// places. Findings that tell the same in the same words about several objects are one
-// node, and none is less grave than what it explains.
+// symptoms below it. A finding explains another only where its check says so, it does not
+// stand alone, and the other's subject, or one of its places, is or stands on its subject
+// or one of its places. Findings that tell the same in the same words about several objects
+// are one node, and none is less grave than what it explains.
 func Roots(s *facts.Snapshot, results []checks.Result) []*Node {
 	nodes := collect(results)
 	explained := link(s, nodes)
@@ -87,6 +87,9 @@ func link(s *facts.Snapshot, nodes []*Node) map[*Node]bool {
 func explainers(nodes []*Node) map[*checks.Check]map[facts.Ref]int {
 	first := map[*checks.Check]map[facts.Ref]int{}
 	for i, n := range nodes {
+		if n.Alone {
+			continue
+		}
 		for _, check := range n.Check.Explains {
 			if first[check] == nil {
 				first[check] = map[facts.Ref]int{}

@@ -64,7 +64,7 @@ func newWorld(t *testing.T, seed uint64) world {
 					continue
 				}
 				name := fmt.Sprintf("finding-%d", count)
-				f := checks.Finding{Subject: r, Message: message, Severity: checks.Severity(1 + random.IntN(3)),
+				f := checks.Finding{Subject: r, Message: message, Severity: checks.Severity(1 + random.IntN(3)), Alone: chance(20),
 					Evidence: []checks.Evidence{checks.Quote("here", name)}}
 				if chance(20) {
 					f.Places = []facts.Ref{{Kind: "Place", Name: name}}
@@ -98,7 +98,7 @@ func (w world) explainers(symptom checks.Finding) []string {
 	var out []string
 	for _, f := range w.findings() {
 		on := slices.ContainsFunc(append([]facts.Ref{f.Subject}, f.Places...), func(r facts.Ref) bool { return under[r] })
-		if on && slices.Contains(f.Check.Explains, symptom.Check) {
+		if on && !f.Alone && slices.Contains(f.Check.Explains, symptom.Check) {
 			out = append(out, name(f))
 		}
 	}

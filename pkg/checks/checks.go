@@ -111,6 +111,9 @@ type Finding struct {
 	// Places are further objects in which the same fault shows: the pods of a broken
 	// Deployment. The finding explains the symptoms of these, too.
 	Places []facts.Ref
+
+	// Alone says that it explains nothing, whatever other findings of its check explain.
+	Alone bool
 }
 
 // Evidence is a quotation and where it stands.

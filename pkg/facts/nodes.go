@@ -38,6 +38,13 @@ func Virtual(n *corev1.Node) bool {
 	return n.Labels["type"] == "virtual-kubelet" || n.Labels["eks.amazonaws.com/compute-type"] == "fargate"
 }
 
+// ControlPlane tells whether a node is one of the control plane, as kubeadm and others label it.
+func ControlPlane(n *corev1.Node) bool {
+	_, is := n.Labels["node-role.kubernetes.io/control-plane"]
+	_, was := n.Labels["node-role.kubernetes.io/master"]
+	return is || was
+}
+
 // LinuxNodes returns the nodes that DaemonSets of the network stack are expected on.
 func (s *Snapshot) LinuxNodes() []*corev1.Node {
 	var out []*corev1.Node

@@ -69,7 +69,6 @@ const (
 	TargetDNSService TryTarget = "dns-service" // the ClusterIP of the DNS Service
 	TargetDNSPod     TryTarget = "dns-pod"     // a pod of cluster DNS
 	TargetUpstream   TryTarget = "upstream"    // a server that cluster DNS forwards to
-	TargetItself     TryTarget = "itself"      // a Service whose only endpoint is the pod that tries
 )
 
 // OK tells whether every attempt was answered, and by a DNS server without an error.

@@ -11,12 +11,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/tries"
 )
 
 // mostOfKind bounds how many addresses of one kind each pod tries: pods of cluster DNS,
@@ -49,10 +49,10 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 	pod.DNSPolicy = corev1.DNSDefault // the servers of its resolv.conf are those that cluster DNS forwards to
 	pod.Containers[0].Env = append(pod.Containers[0].Env, corev1.EnvVar{Name: agent.PlanVariable, Value: string(data)})
 	results, why := r.results(ctx, home, job, able)
-	if err := r.readPolicies(ctx); err != nil {
+	if why := r.held(ctx); why != "" {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.b.Gap(facts.Tries, "", "which NetworkPolicies hold for the pods that tried is not known: "+reason(err))
+		r.b.Gap(facts.Tries, "", why)
 		return
 	}
 	for _, n := range able {
@@ -70,27 +70,19 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 	}
 }
 
-// readPolicies adds the NetworkPolicies of the pods' own namespace, which somebody may make
-// for each new one: what they keep from the pods is no fault of the network.
-func (r *run) readPolicies(ctx context.Context) error {
+// held says why what the pods tried may tell of NetworkPolicies and not of the network, or "".
+// Somebody may make some for each new namespace, after everything was listed, and outside the
+// scope of it: so it is asked once the pods have tried, and what they found is then unknown in
+// every bundle as well.
+func (r *run) held(ctx context.Context) string {
 	list, err := r.client.NetworkingV1().NetworkPolicies(Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return err
+		return "which NetworkPolicies hold for the pods that tried is not known: " + reason(err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for i := range list.Items {
-		known := slices.ContainsFunc(r.s.NetworkPolicies, func(p *networkingv1.NetworkPolicy) bool {
-			return p.Namespace == Namespace && p.Name == list.Items[i].Name
-		})
-		if known {
-			continue
-		}
-		if err := r.b.Add(&list.Items[i]); err != nil {
-			return err
-		}
+		return tries.HeldBy(&list.Items[i])
 	}
-	return nil
+	return ""
 }
 
 // peers starts a pod on each node that answers others, and returns the addresses of those

@@ -3,17 +3,27 @@ package tries
 import (
 	"fmt"
 
+	networkingv1 "k8s.io/api/networking/v1"
+
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 )
 
+// HeldBy says of a NetworkPolicy of the tries' own namespace that it may be what they tell of.
+func HeldBy(np *networkingv1.NetworkPolicy) string {
+	return fmt.Sprintf("NetworkPolicy %s/%s limits what the pods that try can reach", np.Namespace, np.Name)
+}
+
 // Held says why what pods tried may tell of policies and not of the network, or "": a
 // NetworkPolicy of their own namespace, or a plugin that knows policies which are not read,
 // where not even the pod beside them answered any. It reads NetworkPolicies and Pods.
+//
+// Whoever lets pods try looks at that namespace once more when they have (pkg/probe), whatever
+// was listed before, and brings no tries where it has a policy or could not be read.
 func Held(s *facts.Snapshot) string {
 	for _, np := range s.NetworkPolicies {
 		if np.Namespace == facts.ProbeNamespace {
-			return fmt.Sprintf("NetworkPolicy %s/%s limits what the pods that try can reach", np.Namespace, np.Name)
+			return HeldBy(np)
 		}
 	}
 	links := Links(s)

@@ -53,18 +53,25 @@ func Nodes(s *facts.Snapshot) []string {
 	return slices.Compact(out)
 }
 
-// Parts names what the pod of each node was to try as parts that must be known. lacks says
-// of a node what is missing for a check's question, or "".
-func Parts(s *facts.Snapshot, lacks func(node string) string) []checks.Part {
-	nodes := Nodes(s)
-	if len(nodes) == 0 {
-		return []checks.Part{{Source: facts.Tries, Key: "any node"}}
+// Parts names what the pod of each node was to try as parts that must be known. Where
+// policies may be what was found (Held), nothing is; lacks says of a node what else is
+// missing for a check's question, or "".
+func Parts(lacks func(s *facts.Snapshot, node string) string) func(*facts.Snapshot) []checks.Part {
+	return func(s *facts.Snapshot) []checks.Part {
+		nodes, held := Nodes(s), Held(s)
+		if len(nodes) == 0 {
+			return []checks.Part{{Source: facts.Tries, Key: "any node"}}
+		}
+		out := make([]checks.Part, 0, len(nodes))
+		for _, node := range nodes {
+			part := checks.Part{Source: facts.Tries, Key: node, Lacks: held}
+			if held == "" {
+				part.Lacks = lacks(s, node)
+			}
+			out = append(out, part)
+		}
+		return out
 	}
-	out := make([]checks.Part, 0, len(nodes))
-	for _, node := range nodes {
-		out = append(out, checks.Part{Source: facts.Tries, Key: node, Lacks: lacks(node)})
-	}
-	return out
 }
 
 // Reached tells whether anything came back, be it that nobody listens.
@@ -77,11 +84,15 @@ func Refused(t facts.Try) bool { return t.Dead() && t.Err == refused }
 func Stalled(t facts.Try) bool { return t.Dead() && strings.HasPrefix(t.Err, stalled) }
 
 // Mute tells whether pods of a node reached no machine but their own, of those that they
-// tried: neither kubelets of other nodes nor API servers.
+// tried: neither kubelets of other nodes nor API servers, nor one of these by their Service.
+// Kubelets alone tell nothing: a firewall may keep pods from them on purpose.
 func Mute(s *facts.Snapshot, node string) bool {
+	if slices.ContainsFunc(From(s, node, facts.TargetAPIService), func(t facts.Try) bool { return !t.Dead() }) {
+		return false
+	}
 	out := From(s, node, facts.TargetNode, facts.TargetAPIServer)
 	out = slices.DeleteFunc(out, func(t facts.Try) bool { return t.ToNode == node })
-	return len(out) > 0 && !slices.ContainsFunc(out, Reached)
+	return slices.ContainsFunc(out, func(t facts.Try) bool { return t.Target == facts.TargetAPIServer }) && !slices.ContainsFunc(out, Reached)
 }
 
 // Overhead is what the heads of IP and UDP add to what a packet carries, in bytes.

@@ -96,6 +96,9 @@ func TestMute(t *testing.T) {
 	}{
 		{"nothing was tried", nil, false},
 		{"its own kubelet alone", []facts.Try{own}, false},
+		{"kubelets alone", []facts.Try{own, other}, false},
+		{"the API server's Service alone answers", []facts.Try{other, server, try(facts.TryTCP, facts.TargetAPIService, "", 3, 0, "")}, false},
+		{"the node's rules refuse for the Service", []facts.Try{other, server, try(facts.TryTCP, facts.TargetAPIService, "", 3, 3, "connection refused")}, true},
 		{"nothing answers but its own", []facts.Try{own, other, server}, true},
 		{"another one refuses", []facts.Try{try(facts.TryTCP, facts.TargetNode, "b", 3, 3, "connection refused"), server}, false},
 	} {

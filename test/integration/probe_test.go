@@ -14,6 +14,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -300,6 +301,28 @@ func TestLookInterrupted(t *testing.T) {
 	}
 	if s.MissingPart(facts.Files, "berth-002") != "" {
 		t.Errorf("another node: %q", s.MissingPart(facts.Files, "berth-002"))
+	}
+	f.clean(t)
+}
+
+// TestPolicyOfTheNamespace has somebody give the doctor's namespace a NetworkPolicy after the
+// cluster was listed: what the pods tried is unknown, with the reason, also in a bundle.
+func TestPolicyOfTheNamespace(t *testing.T) {
+	f := startFleet(t, 2)
+	f.prints = func(_, node string) string {
+		deny := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "every-namespace"}}
+		_, err := f.p.Client.NetworkingV1().NetworkPolicies(probe.Namespace).Create(context.Background(), deny, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			t.Errorf("making a NetworkPolicy: %v", err)
+		}
+		return result(node)
+	}
+	s, _ := f.look(t, t.Context(), f.p.Config, facts.Host)
+	if why := s.Missing(facts.Tries); why != "NetworkPolicy kubectl-netdoctor/every-namespace limits what the pods that try can reach" || len(s.Tries) > 0 {
+		t.Errorf("what was tried: %q, %v", why, s.Tries)
+	}
+	if why := s.MissingPart(facts.Files, "berth-001"); why != "" {
+		t.Errorf("the node's files: %q", why)
 	}
 	f.clean(t)
 }

@@ -20,7 +20,7 @@ func overlayParts(s *facts.Snapshot) []checks.Part {
 	if s.Depth < facts.Probe || s.Unheard[facts.Tries.Name] {
 		return nil
 	}
-	held, apart := tries.Held(s), map[string]bool{}
+	apart := map[string]bool{}
 	if len(overlayDead(s)) == 0 {
 		for p, l := range tries.Links(s) {
 			if p.From != p.To && l.Trouble() == tries.Dead {
@@ -28,12 +28,12 @@ func overlayParts(s *facts.Snapshot) []checks.Part {
 			}
 		}
 	}
-	return tries.Parts(s, func(node string) string {
-		if held == "" && apart[node] {
+	return tries.Parts(func(_ *facts.Snapshot, node string) string {
+		if apart[node] {
 			return "its pods and those on another node do not reach each other, and it is not certain that a port is why"
 		}
-		return held
-	})
+		return ""
+	})(s)
 }
 
 // overlayDead finds where the packets that carry those of pods do not come through: pods reach

@@ -37,7 +37,7 @@ such as GKE with Cloud DNS, need none.`,
 }
 
 func findDeploymentMissing(s *facts.Snapshot) []checks.Finding {
-	if served(s) {
+	if present(s) {
 		return nil
 	}
 	var places []facts.Ref
@@ -69,9 +69,9 @@ func findDeploymentMissing(s *facts.Snapshot) []checks.Finding {
 	return out
 }
 
-// served tells whether anything runs, or answers for, cluster DNS: a server that fails
+// present tells whether anything runs, or answers for, cluster DNS: a server that fails
 // is there, and is another check's.
-func served(s *facts.Snapshot) bool {
+func present(s *facts.Snapshot) bool {
 	return len(s.DNSPods()) > 0 || slices.ContainsFunc(s.DNSServices(), func(svc *corev1.Service) bool {
 		_, endpoints := s.ReadyEndpoints(svc)
 		return endpoints > 0 || slices.ContainsFunc(s.Selected(svc.Namespace, svc.Spec.Selector), func(p *facts.Pod) bool { return !p.Finished() })

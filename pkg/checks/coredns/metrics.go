@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/served"
 )
 
 // telling is how many questions must lie between two reads of the metrics before shares of
@@ -47,38 +45,16 @@ func newWindow(s *facts.Snapshot, v server, names []string) (window, error) {
 	w := window{v: v, seconds: last.At.Sub(first.At).Seconds()}
 	const started = "process_start_time_seconds"
 	var err error
-	if w.before, err = families(first.Text, append(names, started)); err != nil {
+	if w.before, err = served.Families(first.Text, append(names, started)); err != nil {
 		return w, err
 	}
-	if w.after, err = families(last.Text, append(names, started)); err != nil {
+	if w.after, err = served.Families(last.Text, append(names, started)); err != nil {
 		return w, err
 	}
 	if w.seconds <= 0 || w.total(w.before, started) != w.total(w.after, started) {
 		return w, fmt.Errorf("started anew between the two reads")
 	}
 	return w, nil
-}
-
-// families reads some metrics in the text format of Prometheus.
-func families(text string, names []string) (map[string]*dto.MetricFamily, error) {
-	var wanted strings.Builder
-	for line := range strings.Lines(text) {
-		if slices.ContainsFunc(names, func(n string) bool { return of(line, n) }) {
-			wanted.WriteString(line)
-		}
-	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	return parser.TextToMetricFamilies(strings.NewReader(wanted.String()))
-}
-
-// of tells whether a line belongs to a metric, its type or its buckets.
-func of(line, name string) bool {
-	line = strings.TrimPrefix(strings.TrimPrefix(line, "# TYPE "), "# HELP ")
-	rest, found := strings.CutPrefix(line, name)
-	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-		rest = strings.TrimPrefix(rest, suffix)
-	}
-	return found && (strings.HasPrefix(rest, "{") || strings.HasPrefix(rest, " "))
 }
 
 // total sums a counter or gauge over all series whose labels hold these pairs of name and

@@ -11,8 +11,8 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/served"
 )
 
 // ServicePorts finds a DNS Service without port 53, or with one that leads to a port
@@ -167,42 +167,5 @@ func declares(p *facts.Pod, to intstr.IntOrString, protocol corev1.Protocol) boo
 }
 
 // listening returns the ports on which the pod's Corefile serves plain DNS, or nil where
-// that is not certain: files are imported, or a flag or the environment has a say.
-func listening(s *facts.Snapshot, p *facts.Pod) []string { return listensFor(s, p, false) }
-
-// listensFor returns, where cluster is set, the ports on which names of the cluster are
-// served alone.
-func listensFor(s *facts.Snapshot, p *facts.Pod, cluster bool) []string {
-	_, text := configOf(s, p)
-	file, err := corefile.Parse(text)
-	if err != nil || len(file.Imports) > 0 || strings.ContainsAny(keys(file), "$%") {
-		return nil
-	}
-	for _, c := range p.Containers {
-		if slices.ContainsFunc(c.Command, func(arg string) bool {
-			return strings.HasPrefix(strings.TrimLeft(arg, "-"), "dns.port") || arg == "-p" || strings.HasPrefix(arg, "-p=")
-		}) {
-			return nil
-		}
-	}
-	var out []string
-	for _, b := range file.Blocks {
-		for _, a := range b.Addresses() {
-			if cluster && len(b.Find("kubernetes")) == 0 {
-				continue
-			}
-			if a.Transport == "dns" && !slices.Contains(out, a.Port) {
-				out = append(out, a.Port)
-			}
-		}
-	}
-	return out
-}
-
-func keys(file *corefile.File) string {
-	var out []string
-	for _, b := range file.Blocks {
-		out = append(out, b.Keys...)
-	}
-	return strings.Join(out, " ")
-}
+// that is not certain.
+func listening(s *facts.Snapshot, p *facts.Pod) []string { return served.Listens(s, p, false) }

@@ -2,15 +2,13 @@ package coredns
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/served"
 )
 
 // reply is what one server answered for the API server's Service, and what is wrong with
@@ -60,12 +58,7 @@ func judged(s *facts.Snapshot, v server, a *facts.Answer) reply {
 	switch own := apiAddresses(s); {
 	case a.Err != "":
 		r.wrong = "does not answer questions for the cluster's names"
-		if w, err := newWindow(s, v, []string{responses}); err == nil && w.delta(responses, "rcode", "NOERROR") > 0 {
-			r.against = "it answers nothing, and its metrics say that it answers others meanwhile"
-		}
-		if !slices.Contains(servedPorts(s, v.pod, corev1.ProtocolTCP), int32(v.pod.DNSPort())) {
-			r.unsure = cmp.Or(r.unsure, fmt.Sprintf("it may listen elsewhere than on port %d", v.pod.DNSPort()))
-		}
+		r.against, r.unsure = cmp.Or(served.Others(s, v.pod), r.against), cmp.Or(r.unsure, served.Elsewhere(s, v.pod))
 	case a.Rcode == "NXDOMAIN":
 		r.wrong = "says that names of the cluster do not exist (NXDOMAIN)"
 		if !domainKnown(s, v.pod, a.Name) {

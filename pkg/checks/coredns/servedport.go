@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/served"
 )
 
 // Port53 returns the port 53 of a DNS Service for a protocol, or nil, and where it leads
@@ -27,7 +28,7 @@ func Port53(s *facts.Snapshot, svc *corev1.Service, protocol corev1.Protocol) (p
 func ServedPort(s *facts.Snapshot, pods []*facts.Pod, protocol corev1.Protocol) (int32, error) {
 	var found []int32
 	for _, p := range pods {
-		ports := servedPorts(s, p, protocol)
+		ports := served.Ports(s, p, protocol)
 		if len(ports) != 1 {
 			return 0, fmt.Errorf("%s has %s on which it may serve the cluster's names over %s: set the target port by hand", p.Ref(), portCount(ports), protocol)
 		}
@@ -41,39 +42,6 @@ func ServedPort(s *facts.Snapshot, pods []*facts.Pod, protocol corev1.Protocol) 
 		return found[0], nil
 	}
 	return 0, fmt.Errorf("the CoreDNS pods differ in the port that they serve names on: %s", portCount(found))
-}
-
-// servedPorts goes by the Corefile, and only where that leaves it open by the ports that
-// the container declares.
-func servedPorts(s *facts.Snapshot, p *facts.Pod, protocol corev1.Protocol) []int32 {
-	var out []int32
-	texts := listensFor(s, p, true)
-	if len(texts) == 0 {
-		texts = listening(s, p)
-	}
-	for _, text := range texts {
-		if n, err := strconv.ParseUint(text, 10, 16); err == nil {
-			out = append(out, int32(n))
-		}
-	}
-	if len(out) > 0 {
-		return out
-	}
-	for _, c := range p.Containers {
-		if !p.RunsDNS(c) {
-			continue
-		}
-		for _, port := range c.Ports {
-			udp := slices.ContainsFunc(c.Ports, func(o corev1.ContainerPort) bool {
-				return o.Protocol == corev1.ProtocolUDP && o.ContainerPort == port.ContainerPort
-			})
-			// What is open to TCP alone serves metrics or health.
-			if udp && protocolOf(port.Protocol) == protocol && !slices.Contains(out, port.ContainerPort) {
-				out = append(out, port.ContainerPort)
-			}
-		}
-	}
-	return out
 }
 
 func portCount(ports []int32) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/served"
 )
 
 const (
@@ -112,12 +113,7 @@ func owner(p *facts.Pod) facts.Ref {
 // configOf returns the ConfigMap that a pod's Corefile comes from and the text; nil
 // where it is not known.
 func configOf(s *facts.Snapshot, p *facts.Pod) (*corev1.ConfigMap, string) {
-	for _, name := range p.ConfigMaps {
-		if cm := s.ConfigMap(p.Namespace, name); cm != nil && cm.Data["Corefile"] != "" {
-			return cm, cm.Data["Corefile"]
-		}
-	}
-	return nil, ""
+	return served.Config(s, p)
 }
 
 var tagForm = regexp.MustCompile(`:v?(\d+)\.(\d+)(?:\.(\d+))?[^/]*$`)

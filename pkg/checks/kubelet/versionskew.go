@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubeproxy"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
@@ -104,7 +102,7 @@ func oldestServer(s *facts.Snapshot) apiServer {
 	}
 	if len(list) == 1 {
 		for _, n := range s.Nodes {
-			if controlPlane(n) {
+			if facts.ControlPlane(n) {
 				list = append(list, apiServer{n.Status.NodeInfo.KubeletVersion, "Node " + n.Name + " of the control plane, kubeletVersion"})
 			}
 		}
@@ -116,12 +114,6 @@ func oldestServer(s *facts.Snapshot) apiServer {
 		}
 	}
 	return oldest
-}
-
-func controlPlane(n *corev1.Node) bool {
-	_, is := n.Labels["node-role.kubernetes.io/control-plane"]
-	_, was := n.Labels["node-role.kubernetes.io/master"]
-	return is || was
 }
 
 var minorForm = regexp.MustCompile(`^v?1\.(\d+)`)

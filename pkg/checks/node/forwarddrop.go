@@ -23,7 +23,7 @@ var ForwardDrop = &checks.Check{
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
 	Parts:    forwardDropParts,
 	When:     plugins.PastFirewall,
-	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside, traffic.PodToPod, traffic.PodToNode},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside, traffic.PodToPod, traffic.PodToNode, traffic.PodToKubelet},
 	ByHand: []string{"iptables-save | grep -E '^:FORWARD|^-A FORWARD' # on the node", "iptables-legacy-save | grep FORWARD # on the node",
 		"nft list ruleset | grep -A20 'hook forward' # on the node", "firewall-cmd --list-all-zones # on the node, where firewalld runs",
 		"ufw status verbose # on the node, where ufw is used"},

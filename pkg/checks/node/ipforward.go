@@ -25,7 +25,7 @@ var IPForward = &checks.Check{
 	Needs:    []*facts.Source{facts.Files, facts.Nodes},
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets},
 	Parts:    ipForwardParts,
-	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside, traffic.PodToPod, traffic.PodToNode},
+	Explains: []*checks.Check{coredns.APIUnreachable, coredns.NotSynced, coredns.UpstreamFailing, coredns.PodOutside, traffic.PodToPod, traffic.PodToNode, traffic.PodToKubelet},
 	ByHand: []string{"sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding # on the node",
 		"sysctl -a | grep '^net.ipv4.conf.*[.]forwarding' # on the node", "grep -r forward /etc/sysctl.conf /etc/sysctl.d # on the node"},
 	Run: findIPForward,

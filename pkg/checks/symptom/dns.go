@@ -10,6 +10,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/served"
 )
 
 // DNSDown finds clusters and nodes whose pods can resolve no name, as far as that is
@@ -20,14 +21,15 @@ var DNSDown = &checks.Check{
 	Severity: checks.Error,
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
 	Needs:    []*facts.Source{facts.SystemServices, facts.SystemEndpointSlices},
-	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes, facts.Answers, facts.ConfigMaps},
+	MayUse:   []*facts.Source{facts.Configz, facts.Pods, facts.Nodes, facts.Answers, facts.ConfigMaps, facts.Metrics},
 	When:     dnsOutside,
 	Explains: []*checks.Check{DNSProbeCluster},
 	ByHand:   []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default"},
 	Run:      findDNSDown,
 	Doc: `No pod of the cluster, or of a node, can resolve a name: the address that the kubelet writes into the
 pods' resolv.conf belongs to no DNS Service, or nothing ready stands behind that Service, or every pod behind it was asked
-through a port-forward and knows neither names of the cluster nor others. This is what users report ("DNS
+through a port-forward and knows neither names of the cluster nor others. One that may listen on another port than the one that was asked, or whose metrics
+count answers to others meanwhile, does not count as silent. This is what users report ("DNS
 is down"); the cause is always something else, and is named above it.
 
 It is inferred from the objects of the API alone. At --depth probe pods send real questions: **dns-probe-cluster-fails**.`,
@@ -63,7 +65,7 @@ func findDNSDown(s *facts.Snapshot) []checks.Finding {
 		}}
 	}
 	listens := s.DNSListeners()
-	answered := func(ip string) bool { return listens(ip) || served(s, services, ip) }
+	answered := func(ip string) bool { return listens(ip) || leads(s, services, ip) }
 	var out []checks.Finding
 	for _, node := range slices.Sorted(maps.Keys(s.Configz)) {
 		given := s.Configz[node].ClusterDNS
@@ -92,6 +94,10 @@ func silentServers(s *facts.Snapshot) []checks.Evidence {
 		if len(all) == 0 || s.Selective(p) != "" || slices.ContainsFunc(all, facts.Answer.OK) {
 			return nil
 		}
+		lost := func(a facts.Answer) bool { return a.Err != "" }
+		if slices.ContainsFunc(all, lost) && served.Elsewhere(s, p)+served.Others(s, p) != "" {
+			return nil // it may have been asked where nobody listens, or on a way that is broken
+		}
 		mute := !slices.ContainsFunc(all, func(a facts.Answer) bool { return a.Err == "" })
 		if !mute && s.AnswerOf(p, facts.AnswerOutside) == nil {
 			return nil // names outside may resolve
@@ -103,8 +109,8 @@ func silentServers(s *facts.Snapshot) []checks.Evidence {
 	return said
 }
 
-// served tells whether an address is that of a DNS Service with ready endpoints.
-func served(s *facts.Snapshot, services []*corev1.Service, ip string) bool {
+// leads tells whether an address is that of a DNS Service with ready endpoints.
+func leads(s *facts.Snapshot, services []*corev1.Service, ip string) bool {
 	return slices.ContainsFunc(services, func(svc *corev1.Service) bool {
 		ready, _ := s.ReadyEndpoints(svc)
 		return ready > 0 && slices.ContainsFunc(facts.ClusterIPs(svc), func(own string) bool { return facts.SameIP(own, ip) })

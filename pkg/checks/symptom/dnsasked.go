@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/tries"
 )
@@ -111,20 +110,6 @@ func certain(s *facts.Snapshot) bool {
 		}
 	}
 	return false
-}
-
-// dnsParts names what each node's pod was to ask; lacks says what else is missing for a
-// question.
-func dnsParts(lacks func(s *facts.Snapshot, node string) string) func(*facts.Snapshot) []checks.Part {
-	return func(s *facts.Snapshot) []checks.Part {
-		held := tries.Held(s)
-		return tries.Parts(s, func(node string) string {
-			if held != "" {
-				return held
-			}
-			return lacks(s, node)
-		})
-	}
 }
 
 func unasked(s *facts.Snapshot, node string) string {

@@ -17,7 +17,7 @@ var DNSDelay = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/#motivation",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.Pods, facts.SystemServices, facts.Configz, facts.Nodes, facts.NetworkPolicies},
-	Parts:    dnsParts(delayUnknown),
+	Parts:    tries.Parts(delayUnknown),
 	When:     dnsOutside,
 	ByHand: []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- sh -c 'for i in $(seq 20); do time nslookup kubernetes.default; done'",
 		"conntrack -S # on the node: insert_failed and drop"},

@@ -18,7 +18,7 @@ var DNSProbeExternal = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.ConfigMaps, facts.Pods, facts.SystemServices, facts.Configz, facts.Nodes, facts.NetworkPolicies},
-	Parts:    dnsParts(outsideUnasked),
+	Parts:    tries.Parts(outsideUnasked),
 	When:     noWayOut,
 	ByHand: []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup example.com. ADDRESS # of the DNS Service, then of a server that it forwards to",
 		"kubectl -n kube-system get configmap coredns -o jsonpath='{.data.Corefile}'",
@@ -42,7 +42,7 @@ func noWayOut(s *facts.Snapshot) string {
 	if why := dnsOutside(s); why != "" {
 		return why
 	}
-	if asked := tries.Of(s, func(facts.Try) bool { return true }); len(asked) > 0 && !slices.ContainsFunc(asked, resolvedUpstream) {
+	if len(tries.Of(s, anything)) > 0 && !resolves(s) && !slices.ContainsFunc(s.Tries, unsentUpstream) {
 		return "no nameserver of a node told pods of a name outside the cluster, so that cluster DNS cannot do better"
 	}
 	if keepsInside(s) {
@@ -51,10 +51,24 @@ func noWayOut(s *facts.Snapshot) string {
 	return ""
 }
 
-// outsideUnasked says that a node did not ask for a name outside, or is not answered anyway.
+func anything(facts.Try) bool { return true }
+
+// unsentUpstream tells whether a nameserver of a node was to be asked, and the time was over.
+func unsentUpstream(t facts.Try) bool {
+	return !t.Host && t.Target == facts.TargetUpstream && t.Sent == 0
+}
+
+// resolves tells whether a nameserver of a node told any pod of a name outside.
+func resolves(s *facts.Snapshot) bool { return len(tries.Of(s, resolvedUpstream)) > 0 }
+
+// outsideUnasked says that a node did not ask for a name outside, or is not answered anyway, or
+// that nothing tells whether names outside resolve at all.
 func outsideUnasked(s *facts.Snapshot, node string) string {
 	if len(outside(s, node)) == 0 {
 		return "it did not ask the DNS Service for a name outside the cluster"
+	}
+	if !resolves(s) {
+		return "the time was over before all nameservers of the nodes were asked, so that whether names outside resolve at all is not known"
 	}
 	for _, a := range askedBy(s) {
 		if a.node == node && a.unsteady(certain(s)) {
@@ -80,7 +94,7 @@ func outside(s *facts.Snapshot, node string) []facts.Try {
 
 func findDNSExternal(s *facts.Snapshot) []checks.Finding {
 	upstream := tries.Of(s, resolvedUpstream)
-	if tries.Held(s) != "" {
+	if tries.Held(s) != "" || len(upstream) == 0 {
 		return nil
 	}
 	f := checks.Finding{Subject: facts.ClusterDNS(), Message: "does not resolve names outside the cluster, although nameservers of the nodes answer pods",

@@ -18,7 +18,7 @@ var DNSProbeCluster = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.Pods, facts.SystemServices, facts.SystemDaemonSets, facts.Configz, facts.Nodes, facts.NetworkPolicies},
-	Parts:    dnsParts(unasked),
+	Parts:    tries.Parts(unasked),
 	When:     dnsOutside,
 	Explains: []*checks.Check{DNSDelay},
 	ByHand: []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default.svc.cluster.local. ADDRESS # of the DNS Service, then of each DNS pod",

@@ -26,7 +26,7 @@ func SizeParts(s *facts.Snapshot) []checks.Part {
 	if len(s.LinuxNodes()) == 1 {
 		return nil
 	}
-	return parts(unmeasured)(s)
+	return tries.Parts(unmeasured)(s)
 }
 
 // unmeasured says that a node's pod could not compare.

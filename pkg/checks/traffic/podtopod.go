@@ -20,8 +20,8 @@ var PodToPod = &checks.Check{
 	URL:      "https://kubernetes.io/docs/concepts/services-networking/#the-kubernetes-network-model",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.Nodes, facts.Pods, facts.NetworkPolicies},
-	Parts:    parts(unlinked),
-	Explains: []*checks.Check{PodToNode, symptom.DNSProbeCluster},
+	Parts:    tries.Parts(unlinked),
+	Explains: []*checks.Check{symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl run a --rm -it --restart=Never --image=busybox:1.36 --overrides='{\"spec\":{\"nodeName\":\"NODE\"}}' -- nc -zvw3 ADDRESS PORT # of a pod on another node",
 		"tcpdump -ni any # on the node, while pods try", "ip route; bridge fdb show; iptables -S FORWARD; nft list ruleset # on the node"},
 	Run: unless(findPodToPod),
@@ -105,6 +105,9 @@ func (v view) finding(f tries.Fault, trouble tries.Trouble, local []string) chec
 	if f.Node != "" {
 		out.Subject, out.Places = facts.NodeRef(f.Node), v.agents(f.Node)
 	} else {
+		if node, _ := end(f); node != "" {
+			out.Subject = facts.NodeRef(node)
+		}
 		out.Places = refs(f.Pairs)
 		if len(out.Places) == 2 {
 			for _, node := range out.Places {
@@ -118,6 +121,22 @@ func (v view) finding(f tries.Fault, trouble tries.Trouble, local []string) chec
 	}
 	out.Evidence = v.quotes(spread(ways), trouble)
 	return out
+}
+
+// end returns the node at which all ways of a fault end, or else begin, where nothing more is
+// known than that these fail: what keeps new packets out mostly stands where they come in.
+func end(f tries.Fault) (node string, in bool) {
+	if f.Place != tries.Between {
+		return "", false
+	}
+	to, from := f.Pairs[0].To, f.Pairs[0].From
+	switch {
+	case !slices.ContainsFunc(f.Pairs, func(p tries.Pair) bool { return p.To != to }):
+		return to, true
+	case !slices.ContainsFunc(f.Pairs, func(p tries.Pair) bool { return p.From != from }):
+		return from, false
+	}
+	return "", false
 }
 
 // within tells of a node whose pods reach others, or nobody knows, but not those beside them.

@@ -3,6 +3,7 @@ package traffic
 import (
 	"fmt"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/tries"
 )
 
@@ -42,6 +43,12 @@ func message(f tries.Fault, trouble tries.Trouble, local bool) string {
 	case tries.Zones:
 		return "lets no pod reach a pod in another zone" + how(trouble)
 	}
+	switch node, in := end(f); {
+	case in:
+		return "runs pods that those on some other nodes do not reach" + how(trouble) + ": " + list(f.Pairs)
+	case node != "":
+		return "runs pods that do not reach those on some other nodes" + how(trouble) + ": " + list(f.Pairs)
+	}
 	return "does not let pods reach each other on some ways between nodes" + how(trouble) + ": " + list(f.Pairs)
 }
 
@@ -57,6 +64,12 @@ func stalls(f tries.Fault) string {
 		return "lets connections from pods on other nodes to its own stall as soon as they carry data"
 	case tries.Zones:
 		return "lets connections between pods of different zones stall as soon as they carry data"
+	}
+	switch node, in := end(f); {
+	case in:
+		return "lets connections to its pods stall as soon as they carry data, from some other nodes: " + list(f.Pairs)
+	case node != "":
+		return "runs pods whose connections to those on some other nodes stall as soon as they carry data: " + list(f.Pairs)
 	}
 	return "lets connections between pods stall as soon as they carry data, on some ways between nodes: " + list(f.Pairs)
 }
@@ -101,7 +114,7 @@ func (v view) answersBack(p tries.Pair) bool {
 // deeper names the command that looks at a node, or at all.
 func deeper(node string) string {
 	if node != "" {
-		node = " --nodes " + node
+		node = checks.Command(" --nodes %s", node)
 	}
 	return "kubectl netdoctor check --depth host" + node + " looks at forwarding, rules and routes."
 }

@@ -21,7 +21,7 @@ var ServicePath = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/#is-the-kube-proxy-working",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.Pods, facts.SystemDaemonSets, facts.NetworkPolicies},
-	Parts:    parts(unproven),
+	Parts:    tries.Parts(unproven),
 	Explains: []*checks.Check{symptom.DNSProbeCluster, coredns.APIUnreachable, coredns.NotSynced},
 	ByHand: []string{"kubectl -n default get service,endpointslices",
 		"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide",

@@ -16,21 +16,7 @@ const shown = 4
 
 // Checks lists the package's checks, causes before what they explain.
 func Checks() []*checks.Check {
-	return []*checks.Check{PodToPod, PodToNode, ServicePath, UpstreamDead}
-}
-
-// parts names what each node was to try. Where policies may be what was found, nothing is
-// known; lacks says of a node what else is missing.
-func parts(lacks func(s *facts.Snapshot, node string) string) func(*facts.Snapshot) []checks.Part {
-	return func(s *facts.Snapshot) []checks.Part {
-		held := tries.Held(s)
-		return tries.Parts(s, func(node string) string {
-			if held != "" {
-				return held
-			}
-			return lacks(s, node)
-		})
-	}
+	return []*checks.Check{PodToPod, PodToNode, PodToKubelet, ServicePath, UpstreamDead}
 }
 
 // unless runs a check where policies do not explain what it would find.

@@ -22,7 +22,7 @@ var UpstreamDead = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/#effects-on-pods",
 	Needs:    []*facts.Source{facts.Tries},
 	MayUse:   []*facts.Source{facts.Pods, facts.NetworkPolicies},
-	Parts:    parts(unasked),
+	Parts:    tries.Parts(unasked),
 	When:     nameless,
 	Explains: []*checks.Check{coredns.UpstreamFailing, coredns.PodOutside, symptom.DNSProbeExternal},
 	ByHand: []string{"cat /etc/resolv.conf /run/systemd/resolve/resolv.conf # on the node",
