@@ -211,13 +211,14 @@ func (o *fixCommand) local(ctx context.Context, from string) ([]byte, error) {
 		data, err := o.readLocal(from)
 		read <- content{data, err}
 	}()
-	late := time.NewTimer(o.timeout)
+	most := o.within(facts.Logs)
+	late := time.NewTimer(most)
 	defer late.Stop()
 	select {
 	case <-ctx.Done():
 		return nil, errInterrupted
 	case <-late.C:
-		return nil, fmt.Errorf("%s: not all of it came within %s (--timeout)", shown(from), o.timeout)
+		return nil, fmt.Errorf("%s: not all of it came within %s (--timeout)", shown(from), most)
 	case c := <-read:
 		return c.data, c.err
 	}
