@@ -3,11 +3,17 @@ package fixes
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/cni"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
+
+// sandboxAgain is how long a pod that waits for a network may take to get one: the kubelet
+// tries again after ten seconds, or up to half as long again (k8s.io/kubernetes
+// pkg/kubelet/pod_workers.go, backOffPeriod and its jitter), and the plugin takes a moment.
+const sandboxAgain = 20 * time.Second
 
 // CNIConfAside takes a configuration out of use that another plugin left on a node.
 var CNIConfAside = &Fix{
@@ -16,6 +22,7 @@ var CNIConfAside = &Fix{
 	For:     []*checks.Check{cni.Residue},
 	Risk:    Harmless,
 	OnNodes: true,
+	Settle:  sandboxAgain,
 	Plan:    planCNIConfAside,
 	Doc: `Renames the files in the node's CNI directory that come before the installed plugin's and are of a plugin that is not
 installed: they get the ending .netdoctor-aside, which no runtime takes up. Nothing is deleted. The runtime watches the directory;

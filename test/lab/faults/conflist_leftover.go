@@ -22,12 +22,13 @@ func conflistLeftover() *Fault {
 		},
 		Shown: orders.stuck(`failed to find plugin "calico"`),
 		Mend: func(ctx context.Context, lab Lab) error {
-			if _, err := lab.Exec(ctx, last(lab), "rm", "-f", path); err != nil {
+			if _, err := lab.Exec(ctx, last(lab), "rm", "-f", path, path+".netdoctor-aside"); err != nil {
 				return err
 			}
 			return orders.recreate(ctx, lab)
 		},
-		Root: "cni-conf-residue",
+		Again: func(ctx context.Context, lab Lab) error { return all(ctx, lab, orders.pause, orders.resume) },
+		Root:  "cni-conf-residue", Fix: []string{"cni-conf-residue", allowNodes},
 	}
 }
 
