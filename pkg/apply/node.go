@@ -25,12 +25,9 @@ type Nodes interface {
 
 	// Set makes a setting another value, and returns once the node is well with it. It
 	// writes only where the setting still has the value that s has: else the error is
-	// ErrChanged. It is ErrNotWritten where the node is certainly as it was.
+	// ErrChanged. It is facts.ErrAsItWas where that is certain.
 	Set(ctx context.Context, s facts.Setting, to *string) error
 }
-
-// ErrNotWritten says that a node is as it was.
-var ErrNotWritten = errors.New("the node is as it was")
 
 // errNoNodes says that this Applier cannot reach nodes.
 var errNoNodes = errors.New("a setting of a node can only be changed with --allow-node-changes")
@@ -65,11 +62,11 @@ func (n onNode) Get(ctx context.Context, _ string, _ metav1.GetOptions, _ ...str
 func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data []byte, opts metav1.PatchOptions, _ ...string) (*unstructured.Unstructured, error) {
 	now, err := n.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, errors.Join(ErrNotWritten, err)
+		return nil, asItWas(err)
 	}
 	before, err := fixes.SettingOf(now)
 	if err != nil {
-		return nil, errors.Join(ErrNotWritten, err)
+		return nil, asItWas(err)
 	}
 	after, err := patched(now, data)
 	if err != nil {
@@ -88,25 +85,28 @@ func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data 
 func patched(now *unstructured.Unstructured, data []byte) (facts.Setting, error) {
 	p, err := jsonpatch.DecodePatch(data)
 	if err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, asItWas(err)
 	}
 	text, err := json.Marshal(now)
 	if err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, asItWas(err)
 	}
 	if text, err = p.Apply(text); err != nil {
 		return facts.Setting{}, ErrChanged
 	}
 	made := new(unstructured.Unstructured)
 	if err := json.Unmarshal(text, &made.Object); err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, asItWas(err)
 	}
 	s, err := fixes.SettingOf(made)
 	if err != nil {
-		return s, errors.Join(ErrNotWritten, err)
+		return s, asItWas(err)
 	}
 	return s, nil
 }
+
+// asItWas adds to an error that the node is as it was.
+func asItWas(err error) error { return fmt.Errorf("%w (%w)", err, facts.ErrAsItWas) }
 
 // onNode tells whether a step changes a node, and not an object.
 func (s Step) onNode() bool { return s.APIVersion == fixes.SettingVersion }
@@ -114,10 +114,10 @@ func (s Step) onNode() bool { return s.APIVersion == fixes.SettingVersion }
 // nodeResource returns the API of such a step.
 func (a *Applier) nodeResource(s Step) (dynamic.ResourceInterface, error) {
 	if a.Nodes == nil {
-		return nil, errors.Join(ErrNotWritten, errNoNodes)
+		return nil, asItWas(errNoNodes)
 	}
 	if s.Create != nil || s.Delete != nil {
-		return nil, errors.Join(ErrNotWritten, fmt.Errorf("%s: a setting of a node is neither made nor deleted", s.Ref))
+		return nil, asItWas(fmt.Errorf("%s: a setting of a node is neither made nor deleted", s.Ref))
 	}
 	return onNode{nodes: a.Nodes, step: s}, nil
 }

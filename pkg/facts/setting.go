@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -25,6 +26,9 @@ type Setting struct {
 	// Value is nil where it is not there.
 	Value *string `json:"value,omitempty"`
 }
+
+// ErrAsItWas says that a node whose setting was to be changed is as it was.
+var ErrAsItWas = errors.New("the node is as it was")
 
 // asideSuffix makes a name that neither containerd (libcni takes .conf, .conflist and
 // .json) nor a plugin takes up.

@@ -3,9 +3,9 @@ package probe
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,39 +18,36 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-// ErrNothingDone says that the node is as it was: its pod has not run, or refused.
-var ErrNothingDone = errors.New("nothing was changed on the node")
-
 // Change reads or writes one setting of a node, by a pod there that may write the setting's
 // own directory and nothing else of the node. What becomes of the node is certain only where
-// the error is nil or ErrNothingDone.
+// the error is nil or facts.ErrAsItWas.
 func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Options) (*agent.Changed, error) {
 	config = rest.CopyConfig(config)
 	config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, errors.Join(ErrNothingDone, err)
+		return nil, asItWas(err)
 	}
 	opts.Depth = facts.Host
 	r := &run{client: client, s: new(facts.Snapshot), opts: opts}
 	home, err := r.ready(ctx)
 	if err != nil {
-		return nil, errors.Join(ErrNothingDone, err)
+		return nil, asItWas(err)
 	}
 	defer home.close(ctx)
 	n, err := client.CoreV1().Nodes().Get(ctx, c.Setting.Node, metav1.GetOptions{})
 	if err != nil {
-		return nil, errors.Join(ErrNothingDone, fmt.Errorf("reading Node %s: %w", c.Setting.Node, err))
+		return nil, asItWas(fmt.Errorf("reading Node %s: %w", c.Setting.Node, err))
 	}
 	job, err := changeJob(opts.Image, home, n, c)
 	if err != nil {
-		return nil, errors.Join(ErrNothingDone, err)
+		return nil, asItWas(err)
 	}
 	results, why := r.results(ctx, home, job, []*corev1.Node{n})
 	result := results[n.Name]
 	switch {
 	case result == nil && !c.Write:
-		return nil, errors.Join(ErrNothingDone, fmt.Errorf("looking at Node %s: %s", n.Name, why(n.Name)))
+		return nil, asItWas(fmt.Errorf("looking at Node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
 	case result == nil:
 		return nil, fmt.Errorf("what became of Node %s is not known: %s", n.Name, why(n.Name))
 	case result.Changed == nil:
@@ -58,6 +55,9 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 	}
 	return result.Changed, nil
 }
+
+// asItWas adds to an error that the node is as it was.
+func asItWas(err error) error { return fmt.Errorf("%w (%w)", err, facts.ErrAsItWas) }
 
 // ready opens the namespace for who may.
 func (r *run) ready(ctx context.Context) (*home, error) {

@@ -27,7 +27,17 @@ func conflistLeftover() *Fault {
 			}
 			return orders.recreate(ctx, lab)
 		},
-		Again: func(ctx context.Context, lab Lab) error { return all(ctx, lab, orders.pause, orders.resume) },
+		Again: func(ctx context.Context, lab Lab) error {
+			away := func(ctx context.Context, lab Lab) error {
+				_, err := lab.Exec(ctx, last(lab), "mv", path, path+".away") // without it the pod can go
+				return err
+			}
+			back := func(ctx context.Context, lab Lab) error {
+				_, err := lab.Exec(ctx, last(lab), "mv", path+".away", path)
+				return err
+			}
+			return all(ctx, lab, away, orders.pause, back, orders.resume)
+		},
 		Root:  "cni-conf-residue", Fix: []string{"cni-conf-residue", allowNodes},
 	}
 }
