@@ -38,7 +38,7 @@ func conflistLeftover() *Fault {
 			}
 			return all(ctx, lab, away, orders.pause, back, orders.resume)
 		},
-		Root:  "cni-conf-residue", Fix: []string{"cni-conf-residue", allowNodes},
+		Root: "cni-conf-residue", Fix: []string{"cni-conf-residue", allowNodes},
 	}
 }
 
