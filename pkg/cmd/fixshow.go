@@ -39,7 +39,15 @@ func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 			fmt.Fprintln(w, line)
 		}
 	}
-	fmt.Fprintf(w, "risk: %s\n\n", plan.Fix.Risk)
+	fmt.Fprintf(w, "risk: %s\n", plan.Fix.Risk)
+	switch n := nodesOf(plan); n {
+	case 0:
+	case 1:
+		fmt.Fprintln(w, "on a node, by a pod that runs as root there for a moment")
+	default:
+		fmt.Fprintf(w, "on %d nodes, one after the other, by a pod that runs as root there for a moment\n", n)
+	}
+	fmt.Fprintln(w)
 	for _, p := range previews {
 		text, err := apply.Diff(p.Ref, p.Before, p.After, "repaired")
 		if err != nil {
@@ -59,6 +67,17 @@ func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 		o.paragraphs(w, "\nManaged by "+report.Clean(plan.Owner.Name)+":", []string{plan.Owner.Where})
 	}
 	return w.Flush()
+}
+
+// nodesOf counts the nodes that a plan changes.
+func nodesOf(plan fixes.Plan) int {
+	names := map[string]bool{}
+	for _, c := range plan.Changes {
+		if s, err := fixes.SettingOf(c.Object()); err == nil {
+			names[s.Node] = true
+		}
+	}
+	return len(names)
 }
 
 func (o *fixCommand) paragraphs(w io.Writer, title string, texts []string) {
