@@ -3,6 +3,7 @@ package facts
 import (
 	"errors"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -37,7 +38,8 @@ const asideSuffix = ".netdoctor-aside"
 // Aside is where a file lies that is out of use.
 func (s Setting) Aside() string { return s.Path + asideSuffix }
 
-// Key names the setting apart from its value.
+// Key names the setting apart from its value. No two things of nodes that are Valid have one
+// key: what moves lies in no directory that files are written into.
 func (s Setting) Key() string {
 	key := s.Node + ":" + s.Path
 	if s.Field != "" {
@@ -55,29 +57,69 @@ func (s Setting) With(value *string) Setting {
 // Same tells whether two values are one.
 func Same(a, b *string) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
-// settable are the fields, sysctls and units that a repair has a reason to touch: whoever
-// asks for another one is refused on the node itself.
+// A repair has a reason to touch these alone: whoever asks for another one is refused on the
+// node itself. A field's value names its unit.
 var (
-	settableFields  = []string{"resolvConf"}
+	settableFields  = map[string]string{"resolvConf": "kubelet.service"}
 	settableSysctls = []string{"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding",
 		"/proc/sys/net/bridge/bridge-nf-call-iptables", "/proc/sys/net/bridge/bridge-nf-call-ip6tables"}
-	settableUnits = []string{"", "kubelet.service"}
 )
 
-// Valid tells whether it is of one of the kinds, and one of those that repairs change.
+// mostPath is how long a path of a setting may be, in bytes.
+const mostPath = 512
+
+var (
+	// plainPath is a path in a directory of its own that no shell, no YAML and no key of a
+	// setting takes apart.
+	plainPath = regexp.MustCompile(`^(/[A-Za-z0-9@_.+-]+){2,}$`)
+	// nodeName is as the API server wants it (RFC 1123, subdomain).
+	nodeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+)
+
+func plain(name string) bool {
+	return len(name) <= mostPath && name == path.Clean(name) && plainPath.MatchString(name)
+}
+
+// Valid tells whether it is of one of the kinds, and one of those that repairs change, with a
+// value that they give it: that decides what whoever writes a journal's entry, or answers for
+// a node, can make a repair do.
 func (s Setting) Valid() bool {
-	if s.Path != path.Clean(s.Path) || !path.IsAbs(s.Path) || !slices.Contains(settableUnits, s.Unit) {
+	if !plain(s.Path) || !nodeName.MatchString(s.Node) {
 		return false
 	}
-	name := path.Base(s.Path)
-	switch {
-	case s.Moves:
-		ends := slices.Contains([]string{".conf", ".conflist", ".json"}, path.Ext(name))
-		return s.Field == "" && ends && (s.Value == nil || *s.Value == s.Path || *s.Value == s.Aside())
-	case s.Field != "":
-		return slices.Contains(settableFields, s.Field) && slices.Contains([]string{".yaml", ".yml", ".conf", ".json", ""}, path.Ext(name))
-	case strings.HasPrefix(s.Path, "/proc/"):
-		return slices.Contains(settableSysctls, s.Path) && (s.Value == nil || *s.Value == "0" || *s.Value == "1")
+	name, value := path.Base(s.Path), s.Value
+	if s.Field != "" {
+		unit, known := settableFields[s.Field]
+		return known && s.Unit == unit && !s.Moves && slices.Contains([]string{".yaml", ".yml", ".conf", ".json", ""}, path.Ext(name)) &&
+			(value == nil || *value == "" || plain(*value))
 	}
-	return path.Dir(s.Path) == "/etc/sysctl.d" && strings.Contains(name, "netdoctor") && path.Ext(name) == ".conf"
+	switch {
+	case s.Unit != "":
+		return false
+	case s.Moves:
+		return slices.Contains([]string{".conf", ".conflist", ".json"}, path.Ext(name)) && ofCNI(path.Dir(s.Path)) &&
+			(value == nil || *value == s.Path || *value == s.Aside())
+	case strings.HasPrefix(s.Path, "/proc/"):
+		return slices.Contains(settableSysctls, s.Path) && (value == nil || *value == "0" || *value == "1")
+	}
+	return path.Dir(s.Path) == "/etc/sysctl.d" && strings.Contains(name, "netdoctor") && path.Ext(name) == ".conf" && (value == nil || ofSysctls(*value))
+}
+
+// ofCNI tells whether a directory is one that runtimes take networks from, by its name:
+// /etc/cni/net.d, or what distributions have in its place.
+func ofCNI(dir string) bool {
+	return slices.ContainsFunc(strings.Split(dir, "/"), func(name string) bool { return name == "cni" || name == "cni-network" })
+}
+
+// ofSysctls tells whether a text of /etc/sysctl.d sets what repairs set, and nothing else of a
+// kernel that could be told to run programs (kernel.core_pattern).
+func ofSysctls(text string) bool {
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " = ")
+		if value != "0" && value != "1" || strings.Contains(name, "/") ||
+			!slices.Contains(settableSysctls, "/proc/sys/"+strings.ReplaceAll(name, ".", "/")) {
+			return false
+		}
+	}
+	return len(text) <= mostPath
 }

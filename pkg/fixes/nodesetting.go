@@ -1,6 +1,7 @@
 package fixes
 
 import (
+	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -36,7 +37,7 @@ func IsSetting(u *unstructured.Unstructured) bool {
 func SettingOf(u *unstructured.Unstructured) (facts.Setting, error) {
 	var s facts.Setting
 	if !IsSetting(u) {
-		return s, fmt.Errorf("%s is no setting of a node", u.GetKind())
+		return s, errors.New("it is no setting of a node")
 	}
 	fields, _, _ := unstructured.NestedMap(u.Object, "setting")
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &s); err != nil {

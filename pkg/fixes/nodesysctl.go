@@ -46,6 +46,9 @@ func planNodeSysctl(s *facts.Snapshot, f checks.Finding, params Params) (Plan, e
 		} else if !v.Absent(lasting.Path) {
 			return Plan{}, fmt.Errorf("what is in /etc/sysctl.d of Node %s is not known: %s", v.Node(), v.Unknown(lasting.Path))
 		}
+		if !lasting.Valid() {
+			return Plan{}, fmt.Errorf("%s of Node %s says more than a repair writes there: change it by hand", lasting.Path, v.Node())
+		}
 		off, on := "0", "1"
 		line := strings.ReplaceAll(strings.TrimPrefix(file, "/proc/sys/"), "/", ".") + " = 1\n"
 		plan.Changes = append(plan.Changes, settingChange(now.With(&off), &on))
