@@ -1,6 +1,7 @@
 package fixes
 
 import (
+	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,7 +36,10 @@ func IsSetting(u *unstructured.Unstructured) bool {
 // that a repair may change: a journal's entry may have been written by anybody.
 func SettingOf(u *unstructured.Unstructured) (facts.Setting, error) {
 	var s facts.Setting
-	if !IsSetting(u) {
+	switch {
+	case u == nil:
+		return s, errors.New("there is no setting of a node")
+	case !IsSetting(u):
 		return s, fmt.Errorf("%s is no setting of a node", u.GetKind())
 	}
 	fields, _, _ := unstructured.NestedMap(u.Object, "setting")
