@@ -55,6 +55,7 @@ func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 		}
 		o.printDiff(w, text)
 	}
+	showUnits(w, plan)
 	if len(plan.Restarts) > 0 {
 		fmt.Fprintln(w, "\nThen deleted, so that they start again at once:")
 		for _, p := range plan.Restarts {
@@ -78,6 +79,17 @@ func nodesOf(plan fixes.Plan) int {
 		}
 	}
 	return len(names)
+}
+
+// showUnits names what systemd restarts on nodes.
+func showUnits(w io.Writer, plan fixes.Plan) {
+	title := "\nRestarted with that, one node after the other; containers go on meanwhile:\n"
+	for _, c := range plan.Changes {
+		if setting, err := fixes.SettingOf(c.After); err == nil && setting.Unit != "" {
+			fmt.Fprintf(w, "%s  %s of Node %s\n", title, report.Clean(setting.Unit), report.Clean(setting.Node))
+			title = ""
+		}
+	}
 }
 
 func (o *fixCommand) paragraphs(w io.Writer, title string, texts []string) {

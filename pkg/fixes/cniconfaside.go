@@ -3,6 +3,7 @@ package fixes
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
@@ -36,18 +37,25 @@ func planCNIConfAside(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, erro
 	if s.Depth < facts.Host || f.Subject.Kind != "Node" {
 		return Plan{}, errors.New("which files are on the node is not known: it takes --depth host")
 	}
-	left, used := cni.LeftPaths(s, f.Subject.Name)
+	node := f.Subject.Name
+	left, known := cni.LeftOn(s, node)
 	switch {
-	case len(left) == 0:
-		return Plan{}, errors.New("no file that comes first on the node is known to be left over")
-	case used == "":
-		return Plan{}, fmt.Errorf("Node %s has no file of the plugin that is installed: without the others it would have none", f.Subject.Name)
+	case !known:
+		return Plan{}, fmt.Errorf("which network configurations are on Node %s is not known", node)
+	case len(left.Before) == 0 && left.Behind != "":
+		return Plan{}, fmt.Errorf("%s of Node %s comes behind %s and is not in use: nothing is repaired by moving it", left.Behind, node, left.Used)
+	case len(left.Before) == 0:
+		return Plan{}, fmt.Errorf("no file that comes first on Node %s is known to be left over", node)
+	case left.Used == "":
+		return Plan{}, fmt.Errorf("Node %s has no file of the plugin that is installed, and without %s it would have none: delete that plugin's pod there, so that it writes its own", node, strings.Join(left.Before, ", "))
+	case !left.Whose:
+		return Plan{}, fmt.Errorf("without %s Node %s would use %s, which is not known to be of the plugin that is installed: look at it first", strings.Join(left.Before, ", "), node, left.Used)
 	}
 	plan := Plan{Warnings: []string{"Pods that the old configuration has connected keep what they have: make them anew."}}
-	for _, file := range left {
-		setting := facts.Setting{Node: f.Subject.Name, Path: file, Moves: true, Value: &file}
+	for _, file := range left.Before {
+		setting := facts.Setting{Node: node, Path: file, Moves: true, Value: &file}
 		if !setting.Valid() {
-			return Plan{}, fmt.Errorf("%s is moved by hand", file)
+			return Plan{}, fmt.Errorf("%s of Node %s is none that a repair moves: move it by hand", file, node)
 		}
 		aside := setting.Aside()
 		plan.Changes = append(plan.Changes, settingChange(setting, &aside))
