@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -15,7 +16,10 @@ import (
 // writes only over the value that the change names, each file in one step, and restarts the
 // setting's unit. Where that one does not stay up, everything is put back.
 func ChangeNode(ctx context.Context, root string, c Change) *Changed {
-	n := node{root: root}
+	return node{root: root, patience: restartTime}.change(ctx, c)
+}
+
+func (n node) change(ctx context.Context, c Change) *Changed {
 	now, err := n.value(c.Setting)
 	if err != nil {
 		return &Changed{Refused: err.Error()}
@@ -59,7 +63,10 @@ func ChangeNode(ctx context.Context, root string, c Change) *Changed {
 }
 
 // node is the machine whose directories stand below a root.
-type node struct{ root string }
+type node struct {
+	root     string
+	patience time.Duration // with one restart of a unit
+}
 
 func (n node) tree() tree { return tree{dir: n.root} }
 

@@ -82,7 +82,7 @@ func process(ctx context.Context, conn *systemd.Conn, unit string) (uint32, erro
 
 // restart restarts a unit and returns once it has run for a while with one process.
 func (n node) restart(ctx context.Context, unit string) error {
-	ctx, cancel := context.WithTimeout(ctx, restartTime)
+	ctx, cancel := context.WithTimeout(ctx, n.patience)
 	defer cancel()
 	conn, err := n.systemd(ctx)
 	if err != nil {
