@@ -3,6 +3,7 @@ package fixes
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,12 +26,12 @@ var CNIConfAside = &Fix{
 	OnNodes: true,
 	Settle:  sandboxAgain,
 	Plan:    planCNIConfAside,
-	Doc: `Renames the files in the node's CNI directory that come before the installed plugin's and are of a plugin that is not
-installed: they get the ending .netdoctor-aside, which no runtime takes up. Nothing is deleted. The runtime watches the directory;
-pods that wait for a network get one with their next try.
+	Doc: `Renames the files in the node's CNI directory that are of a plugin that is not installed: they get the ending
+.netdoctor-aside, which no runtime takes up. Those that come before the installed plugin's are in use, those behind it would be as soon as
+that one is gone for a moment. Nothing is deleted. The runtime watches the directory; pods that wait for a network get one with their next try.
 
 Pods that the old configuration has connected keep what they have; make them anew. It is refused where the installed plugin's
-own file is not there, because then the node would have none.`,
+own file is not there, because then the node would have none, or another one.`,
 }
 
 func planCNIConfAside(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, error) {
@@ -39,20 +40,22 @@ func planCNIConfAside(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, erro
 	}
 	node := f.Subject.Name
 	left, known := cni.LeftOn(s, node)
+	all := slices.Concat(left.Before, left.Behind)
 	switch {
 	case !known:
 		return Plan{}, fmt.Errorf("which network configurations are on Node %s is not known", node)
-	case len(left.Before) == 0 && left.Behind != "":
-		return Plan{}, fmt.Errorf("%s of Node %s comes behind %s and is not in use: nothing is repaired by moving it", left.Behind, node, left.Used)
-	case len(left.Before) == 0:
-		return Plan{}, fmt.Errorf("no file that comes first on Node %s is known to be left over", node)
+	case len(all) == 0:
+		return Plan{}, fmt.Errorf("no file on Node %s is known to be left over", node)
 	case left.Used == "":
-		return Plan{}, fmt.Errorf("Node %s has no file of the plugin that is installed, and without %s it would have none: delete that plugin's pod there, so that it writes its own", node, strings.Join(left.Before, ", "))
+		return Plan{}, fmt.Errorf("Node %s has no file of the plugin that is installed, and without %s it would have none: delete that plugin's pod there, so that it writes its own", node, strings.Join(all, ", "))
 	case !left.Whose:
-		return Plan{}, fmt.Errorf("without %s Node %s would use %s, which is not known to be of the plugin that is installed: look at it first", strings.Join(left.Before, ", "), node, left.Used)
+		return Plan{}, fmt.Errorf("without %s Node %s would use %s, which is not known to be of the plugin that is installed: look at it first", strings.Join(all, ", "), node, left.Used)
 	}
-	plan := Plan{Warnings: []string{"Pods that the old configuration has connected keep what they have: make them anew."}}
-	for _, file := range left.Before {
+	var plan Plan
+	if len(left.Before) > 0 {
+		plan.Warnings = []string{"Pods that the old configuration has connected keep what they have: make them anew."}
+	}
+	for _, file := range all {
 		setting := facts.Setting{Node: node, Path: file, Moves: true, Value: &file}
 		if !setting.Valid() {
 			return Plan{}, fmt.Errorf("%s of Node %s is none that a repair moves: move it by hand", file, node)
