@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
 )
 
 // Diff returns a unified diff of an object before and after. The texts inside a
@@ -97,4 +98,10 @@ func toYAML(o map[string]any) ([]byte, error) {
 		return nil, nil
 	}
 	return yaml.Marshal(o)
+}
+
+// Patch returns the JSON patch that makes a change of an object that stays.
+func Patch(c fixes.Change) ([]Operation, error) {
+	step, err := newStep(c)
+	return step.Patch, err
 }

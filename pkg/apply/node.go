@@ -34,7 +34,7 @@ var errNoNodes = errors.New("a setting of a node can only be changed with --allo
 
 // eachNode bounds a write on a node that an interrupt does not end: a pod there, the restart
 // of its kubelet until the node is Ready, and the same once more where it is put back.
-const eachNode = 6 * time.Minute
+const eachNode = 10 * time.Minute
 
 // onNode is the API of a step that changes a node's setting. The setting's value is guarded
 // by the node itself, where it is written; resourceVersions there are none.
@@ -47,7 +47,7 @@ type onNode struct {
 
 // Get returns the setting as it is.
 func (n onNode) Get(ctx context.Context, _ string, _ metav1.GetOptions, _ ...string) (*unstructured.Unstructured, error) {
-	s, err := fixes.SettingOf(n.step.before())
+	s, err := n.step.setting()
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,10 @@ func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data 
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(opts.DryRun, metav1.DryRunAll) {
+	if after.With(nil) != before.With(nil) {
+		return nil, asItWas(fmt.Errorf("%s: a patch makes another setting of it", n.step.Ref))
+	}
+	if !facts.Same(before.Value, after.Value) && !slices.Contains(opts.DryRun, metav1.DryRunAll) {
 		if err := n.nodes.Set(ctx, before, after.Value); err != nil {
 			return nil, err
 		}
@@ -107,6 +110,20 @@ func patched(now *unstructured.Unstructured, data []byte) (facts.Setting, error)
 
 // asItWas adds to an error that the node is as it was.
 func asItWas(err error) error { return fmt.Errorf("%w (%w)", err, facts.ErrAsItWas) }
+
+// setting is what a step changes. It is an error where the step says that it changes another
+// one, or holds none that a repair may change: a journal's entry may have been written by
+// anybody, and what is shown of it is the step's Ref.
+func (s Step) setting() (facts.Setting, error) {
+	out, err := fixes.SettingOf(s.before())
+	if err == nil && s.Ref != (facts.Ref{Kind: fixes.SettingKind, Name: out.Key()}) {
+		err = fmt.Errorf("it changes %s", out.Key())
+	}
+	if err != nil {
+		return out, fmt.Errorf("%s: %w", s.Ref, err)
+	}
+	return out, nil
+}
 
 // onNode tells whether a step changes a node, and not an object.
 func (s Step) onNode() bool { return s.APIVersion == fixes.SettingVersion }

@@ -92,6 +92,9 @@ func newStep(c fixes.Change) (Step, error) {
 		return Step{}, fmt.Errorf("comparing %s: %w", c.Ref(), err)
 	}
 	step.Undo = keeping(step.Undo, c.After)
+	if step.onNode() {
+		step.Patch = keeping(step.Patch, c.Before) // no resourceVersion guards it
+	}
 	step.Before, step.After = Bare(c.Before), Bare(c.After)
 	return step, nil
 }
@@ -192,12 +195,6 @@ func patch(from, to *unstructured.Unstructured) ([]Operation, error) {
 		out = append(out, Operation{Op: op.Operation, Path: op.Path, Value: op.Value})
 	}
 	return out, nil
-}
-
-// Patch returns the JSON patch that makes a change of an object that stays.
-func Patch(c fixes.Change) ([]Operation, error) {
-	step, err := newStep(c)
-	return step.Patch, err
 }
 
 // inverse swaps the directions of a step.
