@@ -23,7 +23,7 @@ const kubeletUnit = "kubelet.service"
 var KubeletResolvConf = &Fix{
 	ID:      "kubelet-resolvconf",
 	Title:   "Give pods the node's real DNS servers: resolvConf of the kubelet",
-	For:     []*checks.Check{kubelet.ResolvConfLoopback, coredns.Loop},
+	For:     []*checks.Check{coredns.Loop, kubelet.ResolvConfLoopback},
 	Risk:    Restarts,
 	OnNodes: true,
 	Settle:  loopWindow,
