@@ -32,6 +32,9 @@ type Nodes interface {
 // ErrNotWritten says that a node is as it was.
 var ErrNotWritten = errors.New("the node is as it was")
 
+// NotWritten makes an error an ErrNotWritten, in one line.
+func NotWritten(err error) error { return fmt.Errorf("%w (%w)", err, ErrNotWritten) }
+
 // errNoNodes says that this Applier cannot reach nodes.
 var errNoNodes = errors.New("a setting of a node can only be changed with --allow-node-changes")
 
@@ -65,11 +68,11 @@ func (n onNode) Get(ctx context.Context, _ string, _ metav1.GetOptions, _ ...str
 func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data []byte, opts metav1.PatchOptions, _ ...string) (*unstructured.Unstructured, error) {
 	now, err := n.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, errors.Join(ErrNotWritten, err)
+		return nil, NotWritten(err)
 	}
 	before, err := fixes.SettingOf(now)
 	if err != nil {
-		return nil, errors.Join(ErrNotWritten, err)
+		return nil, NotWritten(err)
 	}
 	after, err := patched(now, data)
 	if err != nil {
@@ -88,22 +91,22 @@ func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data 
 func patched(now *unstructured.Unstructured, data []byte) (facts.Setting, error) {
 	p, err := jsonpatch.DecodePatch(data)
 	if err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, NotWritten(err)
 	}
 	text, err := json.Marshal(now)
 	if err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, NotWritten(err)
 	}
 	if text, err = p.Apply(text); err != nil {
 		return facts.Setting{}, ErrChanged
 	}
 	made := new(unstructured.Unstructured)
 	if err := json.Unmarshal(text, &made.Object); err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, NotWritten(err)
 	}
 	s, err := fixes.SettingOf(made)
 	if err != nil {
-		return s, errors.Join(ErrNotWritten, err)
+		return s, NotWritten(err)
 	}
 	return s, nil
 }
@@ -114,10 +117,10 @@ func (s Step) onNode() bool { return s.APIVersion == fixes.SettingVersion }
 // nodeResource returns the API of such a step.
 func (a *Applier) nodeResource(s Step) (dynamic.ResourceInterface, error) {
 	if a.Nodes == nil {
-		return nil, errors.Join(ErrNotWritten, errNoNodes)
+		return nil, NotWritten(errNoNodes)
 	}
 	if s.Create != nil || s.Delete != nil {
-		return nil, errors.Join(ErrNotWritten, fmt.Errorf("%s: a setting of a node is neither made nor deleted", s.Ref))
+		return nil, NotWritten(fmt.Errorf("%s: a setting of a node is neither made nor deleted", s.Ref))
 	}
 	return onNode{nodes: a.Nodes, step: s}, nil
 }

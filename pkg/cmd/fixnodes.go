@@ -100,7 +100,7 @@ func (n *nodes) Set(ctx context.Context, s facts.Setting, to *string) error {
 	if err := n.write(ctx, s.With(to), s.Value); err != nil {
 		return fmt.Errorf("Node %s: %w; and putting it back failed: %w", s.Node, why, err)
 	}
-	return errors.Join(apply.ErrNotWritten, fmt.Errorf("Node %s: %w; it was put back", s.Node, why))
+	return apply.NotWritten(fmt.Errorf("Node %s: %w; it was put back", s.Node, why))
 }
 
 func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
@@ -111,7 +111,7 @@ func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
 	changed, err := probe.Change(ctx, n.config, agent.Change{Setting: s, To: to, Write: true}, n.opts)
 	switch {
 	case errors.Is(err, probe.ErrNothingDone):
-		return errors.Join(apply.ErrNotWritten, err)
+		return apply.NotWritten(err)
 	case err != nil:
 		return err
 	case changed.Differs:
@@ -120,7 +120,7 @@ func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
 	case changed.Broken != "":
 		return fmt.Errorf("Node %s: %s", s.Node, changed.Broken)
 	case changed.Refused != "":
-		return errors.Join(apply.ErrNotWritten, fmt.Errorf("Node %s: %s", s.Node, changed.Refused))
+		return apply.NotWritten(fmt.Errorf("Node %s: %s", s.Node, changed.Refused))
 	}
 	n.known[s.Key()] = to
 	return nil
