@@ -90,8 +90,10 @@ func TestNodeSettingFails(t *testing.T) {
 func TestNodeSettingHostile(t *testing.T) {
 	zero := "0"
 	for name, edit := range map[string]func(*apply.Step){
-		"no sides":      func(s *apply.Step) { s.Before, s.After = nil, nil },
-		"another file":  func(s *apply.Step) { s.Before.Object["setting"] = map[string]any{"node": "oven", "path": "/etc/shadow"} },
+		"no sides": func(s *apply.Step) { s.Before, s.After = nil, nil },
+		"another file": func(s *apply.Step) {
+			s.Before.Object["setting"] = map[string]any{"node": "oven", "path": "/etc/shadow"}
+		},
 		"it is deleted": func(s *apply.Step) { s.Delete = s.Before },
 	} {
 		t.Run(name, func(t *testing.T) {
