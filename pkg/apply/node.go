@@ -62,18 +62,18 @@ func (n onNode) Get(ctx context.Context, _ string, _ metav1.GetOptions, _ ...str
 func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data []byte, opts metav1.PatchOptions, _ ...string) (*unstructured.Unstructured, error) {
 	now, err := n.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, asItWas(err)
+		return nil, facts.AsItWas(err)
 	}
 	before, err := fixes.SettingOf(now)
 	if err != nil {
-		return nil, asItWas(err)
+		return nil, facts.AsItWas(err)
 	}
 	after, err := patched(now, data)
 	if err != nil {
 		return nil, err
 	}
 	if after.With(nil) != before.With(nil) {
-		return nil, asItWas(fmt.Errorf("%s: a patch makes another setting of it", n.step.Ref))
+		return nil, facts.AsItWas(fmt.Errorf("%s: a patch makes another setting of it", n.step.Ref))
 	}
 	if !facts.Same(before.Value, after.Value) && !slices.Contains(opts.DryRun, metav1.DryRunAll) {
 		if err := n.nodes.Set(ctx, before, after.Value); err != nil {
@@ -88,28 +88,25 @@ func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data 
 func patched(now *unstructured.Unstructured, data []byte) (facts.Setting, error) {
 	p, err := jsonpatch.DecodePatch(data)
 	if err != nil {
-		return facts.Setting{}, asItWas(err)
+		return facts.Setting{}, facts.AsItWas(err)
 	}
 	text, err := json.Marshal(now)
 	if err != nil {
-		return facts.Setting{}, asItWas(err)
+		return facts.Setting{}, facts.AsItWas(err)
 	}
 	if text, err = p.Apply(text); err != nil {
 		return facts.Setting{}, ErrChanged
 	}
 	made := new(unstructured.Unstructured)
 	if err := json.Unmarshal(text, &made.Object); err != nil {
-		return facts.Setting{}, asItWas(err)
+		return facts.Setting{}, facts.AsItWas(err)
 	}
 	s, err := fixes.SettingOf(made)
 	if err != nil {
-		return s, asItWas(err)
+		return s, facts.AsItWas(err)
 	}
 	return s, nil
 }
-
-// asItWas adds to an error that the node is as it was.
-func asItWas(err error) error { return fmt.Errorf("%w (%w)", err, facts.ErrAsItWas) }
 
 // setting is what a step changes. It is an error where the step says that it changes another
 // one, or holds none that a repair may change: a journal's entry may have been written by
@@ -131,10 +128,10 @@ func (s Step) onNode() bool { return s.APIVersion == fixes.SettingVersion }
 // nodeResource returns the API of such a step.
 func (a *Applier) nodeResource(s Step) (dynamic.ResourceInterface, error) {
 	if a.Nodes == nil {
-		return nil, asItWas(errNoNodes)
+		return nil, facts.AsItWas(errNoNodes)
 	}
 	if s.Create != nil || s.Delete != nil {
-		return nil, asItWas(fmt.Errorf("%s: a setting of a node is neither made nor deleted", s.Ref))
+		return nil, facts.AsItWas(fmt.Errorf("%s: a setting of a node is neither made nor deleted", s.Ref))
 	}
 	return onNode{nodes: a.Nodes, step: s}, nil
 }

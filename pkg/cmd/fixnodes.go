@@ -74,7 +74,7 @@ func (n *nodes) Value(ctx context.Context, s facts.Setting) (*string, error) {
 	n.progress("looking at Node " + s.Node)
 	changed, err := probe.Change(ctx, n.config, agent.Change{Setting: s.With(nil)}, n.opts)
 	if err == nil && changed.Refused != "" {
-		err = fmt.Errorf("Node %s: %s", s.Node, changed.Refused)
+		err = fmt.Errorf("node %s: %s", s.Node, changed.Refused)
 	}
 	if err != nil {
 		return nil, err
@@ -98,9 +98,9 @@ func (n *nodes) Set(ctx context.Context, s facts.Setting, to *string) error {
 		return nil
 	}
 	if err := n.write(ctx, s.With(to), s.Value); err != nil {
-		return fmt.Errorf("Node %s: %w; and putting it back failed: %w", s.Node, why, err)
+		return fmt.Errorf("node %s: %w; and putting it back failed: %w", s.Node, why, err)
 	}
-	return fmt.Errorf("Node %s: %w; it was put back (%w)", s.Node, why, facts.ErrAsItWas)
+	return fmt.Errorf("node %s: %w; it was put back (%w)", s.Node, why, facts.ErrAsItWas)
 }
 
 func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
@@ -116,9 +116,9 @@ func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
 		n.known[s.Key()] = changed.Now
 		return apply.ErrChanged
 	case changed.Broken != "":
-		return fmt.Errorf("Node %s: %s", s.Node, changed.Broken)
+		return fmt.Errorf("node %s: %s", s.Node, changed.Broken)
 	case changed.Refused != "":
-		return fmt.Errorf("Node %s: %s (%w)", s.Node, changed.Refused, facts.ErrAsItWas)
+		return fmt.Errorf("node %s: %s (%w)", s.Node, changed.Refused, facts.ErrAsItWas)
 	}
 	n.known[s.Key()] = to
 	return nil

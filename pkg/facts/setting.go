@@ -2,6 +2,7 @@ package facts
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -30,6 +31,9 @@ type Setting struct {
 
 // ErrAsItWas says that a node whose setting was to be changed is as it was.
 var ErrAsItWas = errors.New("the node is as it was")
+
+// AsItWas adds ErrAsItWas to an error.
+func AsItWas(err error) error { return fmt.Errorf("%w (%w)", err, ErrAsItWas) }
 
 // asideSuffix makes a name that neither containerd (libcni takes .conf, .conflist and
 // .json) nor a plugin takes up.

@@ -47,7 +47,7 @@ func planCNIConfAside(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, erro
 	case len(all) == 0:
 		return Plan{}, fmt.Errorf("no file on Node %s is known to be left over", node)
 	case left.Used == "":
-		return Plan{}, fmt.Errorf("Node %s has no file of the plugin that is installed, and without %s it would have none: delete that plugin's pod there, so that it writes its own", node, strings.Join(all, ", "))
+		return Plan{}, fmt.Errorf("node %s has no file of the plugin that is installed, and without %s it would have none: delete that plugin's pod there, so that it writes its own", node, strings.Join(all, ", "))
 	case !left.Whose:
 		return Plan{}, fmt.Errorf("without %s Node %s would use %s, which is not known to be of the plugin that is installed: look at it first", strings.Join(all, ", "), node, left.Used)
 	}

@@ -23,7 +23,7 @@ const kubeletUnit = "kubelet.service"
 var KubeletResolvConf = &Fix{
 	ID:      "kubelet-resolvconf",
 	Title:   "Give pods the node's real DNS servers: resolvConf of the kubelet",
-	For:     []*checks.Check{kubelet.ResolvConfLoopback, coredns.Loop},
+	For:     []*checks.Check{coredns.Loop, kubelet.ResolvConfLoopback},
 	Risk:    Restarts,
 	OnNodes: true,
 	Settle:  loopWindow,
@@ -85,18 +85,18 @@ func resolvConfChange(s *facts.Snapshot, node string, params Params) (Change, er
 	v := host.Of(s, node)
 	setting, err := resolvConfSetting(v)
 	if err != nil {
-		return Change{}, fmt.Errorf("Node %s: %w", node, err)
+		return Change{}, fmt.Errorf("node %s: %w", node, err)
 	}
 	file, err := realServers(s, v)
 	if err != nil {
-		return Change{}, fmt.Errorf("Node %s: %w", node, err)
+		return Change{}, fmt.Errorf("node %s: %w", node, err)
 	}
 	value, read := params.Settings[setting.Key()]
 	switch {
 	case !read:
 		return Change{}, &UnreadError{setting}
 	case value != nil && *value == file:
-		return Change{}, fmt.Errorf("Node %s: %s says resolvConf: %s already, but its kubelet runs with another one: restart it (systemctl restart kubelet)", node, setting.Path, file)
+		return Change{}, fmt.Errorf("node %s: %s says resolvConf: %s already, but its kubelet runs with another one: restart it (systemctl restart kubelet)", node, setting.Path, file)
 	}
 	return settingChange(setting.With(value), &file), nil
 }

@@ -26,28 +26,28 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 	config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, asItWas(err)
+		return nil, facts.AsItWas(err)
 	}
 	opts.Depth = facts.Host
 	r := &run{client: client, s: new(facts.Snapshot), opts: opts}
 	home, err := r.ready(ctx)
 	if err != nil {
-		return nil, asItWas(err)
+		return nil, facts.AsItWas(err)
 	}
 	defer home.close(ctx)
 	n, err := client.CoreV1().Nodes().Get(ctx, c.Setting.Node, metav1.GetOptions{})
 	if err != nil {
-		return nil, asItWas(fmt.Errorf("reading Node %s: %w", c.Setting.Node, err))
+		return nil, facts.AsItWas(fmt.Errorf("reading Node %s: %w", c.Setting.Node, err))
 	}
 	job, err := changeJob(opts.Image, home, n, c)
 	if err != nil {
-		return nil, asItWas(err)
+		return nil, facts.AsItWas(err)
 	}
 	results, why := r.results(ctx, home, job, []*corev1.Node{n})
 	result := results[n.Name]
 	switch {
 	case result == nil && !c.Write:
-		return nil, asItWas(fmt.Errorf("looking at Node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
+		return nil, facts.AsItWas(fmt.Errorf("looking at Node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
 	case result == nil:
 		return nil, fmt.Errorf("what became of Node %s is not known: %s", n.Name, why(n.Name))
 	case result.Changed == nil:
@@ -55,9 +55,6 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 	}
 	return result.Changed, nil
 }
-
-// asItWas adds to an error that the node is as it was.
-func asItWas(err error) error { return fmt.Errorf("%w (%w)", err, facts.ErrAsItWas) }
 
 // ready opens the namespace for who may.
 func (r *run) ready(ctx context.Context) (*home, error) {
