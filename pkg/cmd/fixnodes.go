@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
@@ -26,12 +27,15 @@ import (
 // (nodeStatusUpdateFrequency).
 const nodeReady = time.Minute
 
+// mostTold is how much is kept of what a node says of a change, in bytes.
+const mostTold = 300
+
 // nodes reads and writes settings of nodes by pods there.
 type nodes struct {
-	config   *rest.Config
 	client   kubernetes.Interface
-	opts     probe.Options
+	change   func(context.Context, agent.Change) (*agent.Changed, error) // by a pod; probe.Change
 	progress func(string)
+	patience time.Duration // nodeReady
 
 	mu    sync.Mutex
 	known map[string]*string // as they were read last, or written
@@ -54,12 +58,15 @@ func (o *fixCommand) repairer() (*engine, error) {
 // nodes returns what reaches the nodes of a cluster.
 func (e *engine) nodes(c *cluster, how reading) *nodes {
 	line := newProgress(c.env)
+	opts := probe.Options{Image: how.image, PullSecret: how.pullSecret, Warn: func(what string) {
+		line.clear()
+		fmt.Fprintln(c.env.ErrOut, "warning: "+report.Clean(what))
+	}}
 	return &nodes{
-		config: e.config, client: e.client, known: map[string]*string{}, progress: line.show,
-		opts: probe.Options{Image: how.image, PullSecret: how.pullSecret, Warn: func(what string) {
-			line.clear()
-			fmt.Fprintln(c.env.ErrOut, "warning: "+report.Clean(what))
-		}},
+		client: e.client, known: map[string]*string{}, progress: line.show, patience: nodeReady,
+		change: func(ctx context.Context, change agent.Change) (*agent.Changed, error) {
+			return probe.Change(ctx, e.config, change, opts)
+		},
 	}
 }
 
@@ -72,12 +79,14 @@ func (n *nodes) Value(ctx context.Context, s facts.Setting) (*string, error) {
 		return value, nil
 	}
 	n.progress("looking at Node " + s.Node)
-	changed, err := probe.Change(ctx, n.config, agent.Change{Setting: s.With(nil)}, n.opts)
-	if err == nil && changed.Refused != "" {
-		err = fmt.Errorf("node %s: %s", s.Node, changed.Refused)
-	}
-	if err != nil {
+	changed, err := n.change(ctx, agent.Change{Setting: s.With(nil)})
+	switch {
+	case err != nil:
 		return nil, err
+	case changed.Refused != "":
+		return nil, fmt.Errorf("node %s: %s", s.Node, told(changed.Refused))
+	case !s.With(changed.Now).Valid():
+		return nil, fmt.Errorf("node %s: %s has a value that no repair takes back: change it by hand", s.Node, s.Path)
 	}
 	n.known[s.Key()] = changed.Now
 	return changed.Now, nil
@@ -98,9 +107,10 @@ func (n *nodes) Set(ctx context.Context, s facts.Setting, to *string) error {
 		return nil
 	}
 	if err := n.write(ctx, s.With(to), s.Value); err != nil {
-		return fmt.Errorf("node %s: %w; and putting it back failed: %w", s.Node, why, err)
+		// None of the two says that the node is as it was, whatever the error is of.
+		return fmt.Errorf("node %s: %v; and putting it back failed: %v", s.Node, why, err)
 	}
-	return fmt.Errorf("node %s: %w; it was put back (%w)", s.Node, why, facts.ErrAsItWas)
+	return facts.AsItWas(fmt.Errorf("node %s: %w; it was put back", s.Node, why))
 }
 
 func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
@@ -108,25 +118,34 @@ func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
 	defer n.mu.Unlock()
 	delete(n.known, s.Key())
 	n.progress("changing Node " + s.Node)
-	changed, err := probe.Change(ctx, n.config, agent.Change{Setting: s, To: to, Write: true}, n.opts)
+	changed, err := n.change(ctx, agent.Change{Setting: s, To: to, Write: true})
 	switch {
 	case err != nil:
 		return err
 	case changed.Differs:
-		n.known[s.Key()] = changed.Now
-		return apply.ErrChanged
+		return apply.ErrChanged // what it is now is read anew
 	case changed.Broken != "":
-		return fmt.Errorf("node %s: %s", s.Node, changed.Broken)
+		return fmt.Errorf("node %s: %s", s.Node, told(changed.Broken))
 	case changed.Refused != "":
-		return fmt.Errorf("node %s: %s (%w)", s.Node, changed.Refused, facts.ErrAsItWas)
+		return facts.AsItWas(fmt.Errorf("node %s: %s", s.Node, told(changed.Refused)))
+	case !facts.Same(changed.Now, to):
+		return fmt.Errorf("node %s does not tell that it has the new value", s.Node)
 	}
 	n.known[s.Key()] = to
 	return nil
 }
 
+// told bounds what a node says.
+func told(text string) string {
+	if len(text) > mostTold {
+		text = strings.ToValidUTF8(text[:mostTold], "") + "..."
+	}
+	return text
+}
+
 // settled waits until the kubelet of a node is at work with a setting.
 func (n *nodes) settled(ctx context.Context, s facts.Setting) error {
-	ctx, cancel := context.WithTimeout(ctx, nodeReady)
+	ctx, cancel := context.WithTimeout(ctx, n.patience)
 	defer cancel()
 	last := errors.New("nothing was heard of it")
 	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
@@ -144,10 +163,12 @@ func (n *nodes) ready(ctx context.Context, s facts.Setting) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
-			return fmt.Errorf("it is not Ready: %s", c.Message)
-		}
+	i := slices.IndexFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == corev1.NodeReady })
+	if i < 0 {
+		return errors.New("it does not tell whether it is Ready")
+	}
+	if c := node.Status.Conditions[i]; c.Status != corev1.ConditionTrue {
+		return fmt.Errorf("it is not Ready: %s", told(c.Message))
 	}
 	config, _, err := gather.Configz(ctx, n.client, s.Node)
 	if err != nil {

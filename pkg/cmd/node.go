@@ -50,7 +50,11 @@ func (c *cluster) changeNode(ctx context.Context, node string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodeTime)
 	defer cancel()
-	result := &agent.Result{Version: agent.ResultVersion, Node: node, Changed: agent.ChangeNode(ctx, probe.Mounted, change)}
+	changed := &agent.Changed{Refused: "its pod was placed on " + node}
+	if node == change.Setting.Node {
+		changed = agent.ChangeNode(ctx, probe.Mounted, change)
+	}
+	result := &agent.Result{Version: agent.ResultVersion, Node: node, Changed: changed}
 	return result.Write(c.env.Out)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,7 +30,7 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 		return nil, facts.AsItWas(err)
 	}
 	opts.Depth = facts.Host
-	r := &run{client: client, s: new(facts.Snapshot), opts: opts}
+	r := &run{client: client, s: new(facts.Snapshot), opts: opts, longest: longestChange}
 	home, err := r.ready(ctx)
 	if err != nil {
 		return nil, facts.AsItWas(err)
@@ -48,6 +49,8 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 	switch {
 	case result == nil && !c.Write:
 		return nil, facts.AsItWas(fmt.Errorf("looking at Node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
+	case result == nil && home.neverRan(ctx):
+		return nil, facts.AsItWas(fmt.Errorf("Node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
 	case result == nil:
 		return nil, fmt.Errorf("what became of Node %s is not known: %s", n.Name, why(n.Name))
 	case result.Changed == nil:
@@ -64,9 +67,19 @@ func (r *run) ready(ctx context.Context) (*home, error) {
 	return r.open(ctx)
 }
 
+const (
+	// longestChange is how long a pod may live that changes its node: as long as others until
+	// it runs, and a minute for its work (cmd's nodeTime, and one restart after it).
+	longestChange = 2 * time.Minute
+	// lastWord is how long one may take to put back what it has begun, once it is told to end:
+	// the restart of a unit (agent's restartTime), and some more; less than goodbye.
+	lastWord = 25 * time.Second
+)
+
 // changeJob is a pod on one node that runs as root there, with the one directory that a
-// setting lies in. To write a sysctl of the network takes NET_ADMIN and the node's own
-// network; to restart a unit, systemd's socket.
+// setting lies in. It is in the node's network, because a node without one may be what is
+// repaired. To write a sysctl of the network takes NET_ADMIN; to restart a unit, systemd's
+// socket.
 func changeJob(image string, home *home, n *corev1.Node, c agent.Change) (*batchv1.Job, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -77,7 +90,17 @@ func changeJob(image string, home *home, n *corev1.Node, c agent.Change) (*batch
 	asRoot(pod)
 	container := &pod.Containers[0]
 	container.Env = append(container.Env, corev1.EnvVar{Name: agent.ChangeVariable, Value: string(text)})
-	container.SecurityContext.Capabilities.Add = []corev1.Capability{"NET_ADMIN"}
+	if strings.HasPrefix(c.Setting.Path, "/proc/") {
+		container.SecurityContext.Capabilities.Add = []corev1.Capability{"NET_ADMIN"}
+	}
+	// By its name: a label is a node's own word, and two may have one.
+	pod.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{
+			{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{n.Name}},
+		}}},
+	}}}
+	pod.TerminationGracePeriodSeconds = ptr.To(int64(lastWord.Seconds()))
+	job.Spec.ActiveDeadlineSeconds = ptr.To(int64(longestChange.Seconds()))
 	mount(pod, "setting", path.Dir(c.Setting.Path), false)
 	if c.Setting.Unit != "" {
 		mount(pod, "systemd", "/run/systemd", true)

@@ -41,8 +41,19 @@ type home struct {
 	kept   bool   // it was there before, and stays
 	secret string // the copy of the user's pull secret, or ""
 
-	mu   sync.Mutex
-	jobs []string // that this run has made
+	mu     sync.Mutex
+	jobs   []string     // that this run has made
+	newest *batchv1.Job // of them
+	failed error        // of making the newest
+	pods   *seen        // of the newest
+}
+
+// last returns the newest job, nil where it was not made, with the pods that were seen of it
+// or why it was not made.
+func (h *home) last() (*batchv1.Job, *seen, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.newest, h.pods, h.failed
 }
 
 // HomeFor returns the namespace that the pods of a depth need, as an administrator makes it
@@ -70,14 +81,15 @@ func HomeAccount() *corev1.ServiceAccount {
 	}
 }
 
-// start makes a job, which is this run's to remove.
-func (h *home) start(ctx context.Context, job *batchv1.Job) (*batchv1.Job, error) {
+// start makes a job, which is this run's to remove; pods will be what is seen of it.
+func (h *home) start(ctx context.Context, job *batchv1.Job, pods *seen) (*batchv1.Job, error) {
 	made, err := h.run.client.BatchV1().Jobs(Namespace).Create(ctx, job, metav1.CreateOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("starting its pod: %w", err)
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.newest, h.failed, h.pods = made, err, pods; err != nil {
+		h.newest = nil
+		return nil, fmt.Errorf("starting its pod: %w", err)
+	}
 	h.jobs = append(h.jobs, made.Name)
 	return made, nil
 }

@@ -77,6 +77,8 @@ type run struct {
 	s      *facts.Snapshot
 	opts   Options
 
+	longest time.Duration // of its pods; 0: as the constant
+
 	mu sync.Mutex // guards b
 	b  *facts.Builder
 }

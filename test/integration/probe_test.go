@@ -39,13 +39,14 @@ type fleet struct {
 	prints func(component, node string) string
 	refuse map[string]string // by node: why the image does not start there
 	hang   map[string]bool   // nodes whose pods never end
+	idle   map[string]bool   // nodes whose pods never start
 	stays  *atomic.Bool      // whether these do not go, either; nil: they do
 }
 
 // newFleet makes the nodes, all of which have one address: that of the stand-in.
 func newFleet(t testing.TB, p api, count int) *fleet {
 	t.Helper()
-	f := &fleet{p: p, refuse: map[string]string{}, hang: map[string]bool{}, prints: func(_, node string) string { return result(node) }}
+	f := &fleet{p: p, refuse: map[string]string{}, hang: map[string]bool{}, idle: map[string]bool{}, prints: func(_, node string) string { return result(node) }}
 	for i := range count {
 		name := fmt.Sprintf("berth-%03d", i)
 		f.nodes = append(f.nodes, name)
@@ -130,8 +131,8 @@ func (f *fleet) report(ctx context.Context, p *corev1.Pod, taken map[string]bool
 		now := int64(0)
 		_ = client.Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
 	case p.Spec.NodeName == "":
-		allowed := p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchExpressions[0].Values
-		for _, node := range allowed {
+		term := p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0]
+		for _, node := range append(term.MatchExpressions, term.MatchFields...)[0].Values {
 			if taken[component(p)+node] {
 				continue
 			}
@@ -139,7 +140,7 @@ func (f *fleet) report(ctx context.Context, p *corev1.Pod, taken map[string]bool
 			_ = client.Bind(ctx, &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: p.Name}, Target: corev1.ObjectReference{Kind: "Node", Name: node}}, metav1.CreateOptions{})
 			return
 		}
-	case p.Status.Phase == corev1.PodPending:
+	case p.Status.Phase == corev1.PodPending && !f.idle[p.Spec.NodeName]:
 		f.start(ctx, p)
 	}
 }
