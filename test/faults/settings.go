@@ -105,7 +105,7 @@ func (n reached) ask(ctx context.Context, method string, s facts.Setting, body a
 	}
 	r, err := http.NewRequestWithContext(ctx, method, n.url+settingsPath+"?key="+url.QueryEscape(s.Key()), bytes.NewReader(data))
 	if err != nil {
-		return nil, errors.Join(apply.ErrNotWritten, err)
+		return nil, errors.Join(facts.ErrAsItWas, err)
 	}
 	answer, err := n.client.Do(r)
 	if err != nil {
@@ -121,7 +121,7 @@ func (n reached) ask(ctx context.Context, method string, s facts.Setting, body a
 	case code >= http.StatusInternalServerError:
 		return nil, fmt.Errorf("the node of %s: %s", s.Key(), answer.Status)
 	case code != http.StatusOK:
-		return nil, errors.Join(apply.ErrNotWritten, errors.New(answer.Status))
+		return nil, errors.Join(facts.ErrAsItWas, errors.New(answer.Status))
 	}
 	var value *string
 	err = json.Unmarshal(data, &value)
