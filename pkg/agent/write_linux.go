@@ -153,7 +153,7 @@ func labelOf(dir int, name string) string {
 	if err != nil {
 		return ""
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	label := make([]byte, 256)
 	n, err := unix.Fgetxattr(fd, selinux, label)
 	if err != nil {

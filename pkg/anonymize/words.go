@@ -76,8 +76,8 @@ func (w *words) learn(name []byte) {
 
 // knows tells whether a word is one that is listed or a name.
 func (w *words) knows(word []byte) bool {
-	lower := string(bytes.ToLower(word))
-	return w.core[lower] || w.prose[lower] || w.names[lower]
+	lower := bytes.ToLower(word)
+	return w.core[string(lower)] || w.prose[string(lower)] || w.names[string(lower)]
 }
 
 // append appends a word or what stands for it. One that is made of several, as CamelCase has

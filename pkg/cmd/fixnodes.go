@@ -107,8 +107,8 @@ func (n *nodes) Set(ctx context.Context, s facts.Setting, to *string) error {
 		return nil
 	}
 	if err := n.write(ctx, s.With(to), s.Value); err != nil {
-		// None of the two says that the node is as it was, whatever the error is of.
-		return fmt.Errorf("node %s: %v; and putting it back failed: %v", s.Node, why, err)
+		// Neither may say that the node is as it was, whatever it is of: they are not wrapped.
+		return errors.New("node " + s.Node + ": " + why.Error() + "; and putting it back failed: " + err.Error())
 	}
 	return facts.AsItWas(fmt.Errorf("node %s: %w; it was put back", s.Node, why))
 }

@@ -50,7 +50,7 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 	case result == nil && !c.Write:
 		return nil, facts.AsItWas(fmt.Errorf("looking at Node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
 	case result == nil && home.neverRan(ctx):
-		return nil, facts.AsItWas(fmt.Errorf("Node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
+		return nil, facts.AsItWas(fmt.Errorf("node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
 	case result == nil:
 		return nil, fmt.Errorf("what became of Node %s is not known: %s", n.Name, why(n.Name))
 	case result.Changed == nil:
