@@ -32,16 +32,16 @@ func (w *words) pseudonym(word string) string {
 	w.taken[made] = true
 	w.pseudonyms[word] = made
 	if len(word) >= shortest && w.names[word] {
-		w.likened(word)
+		likened(w.kin, word)
 	}
 	return made
 }
 
 // likened lets a word be found by others that may be it.
-func (w *words) likened(word string) {
+func likened(alike map[string]string, word string) {
 	for i := range len(word) + 1 {
-		if left := without(word, i); w.alike[left] == "" || w.alike[left] > word {
-			w.alike[left] = word
+		if left := without(word, i); alike[left] == "" || alike[left] > word {
+			alike[left] = word
 		}
 	}
 }
@@ -88,13 +88,16 @@ func (w *words) slip(word string) string {
 		return ""
 	}
 	for i := range len(word) + 1 {
-		other := w.alike[without(word, i)]
-		stand := w.pseudonyms[other]
-		if other == "" || len(stand) != len(other) {
-			continue
+		left := without(word, i)
+		if known := w.alike[left]; known != "" {
+			if made := w.likewise(word, known, known); made != "" && (made == word || w.free(made)) {
+				return made
+			}
 		}
-		if made := w.likewise(word, other, stand); made != "" && (made == word || w.free(made)) {
-			return made
+		if other := w.kin[left]; other != "" && len(w.pseudonyms[other]) == len(other) {
+			if made := w.likewise(word, other, w.pseudonyms[other]); made != "" && w.free(made) {
+				return made
+			}
 		}
 	}
 	return ""

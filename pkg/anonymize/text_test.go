@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -142,4 +143,21 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q became %q", text, out)
 		}
 	})
+}
+
+// A range that a bundle holds begins where a range may begin, wherever it is written.
+func TestRanges(t *testing.T) {
+	for seed := range byte(10) {
+		a := seeded(t, seed)
+		a.learnRanges([]byte(`{"args":["--service-cluster-ip-range=10.96.0.0/12,fd12:3456:7800::/56"],"x":"a/b"} 172.18.37.9/20`))
+		for _, text := range []string{"10.96.0.0/12", "fd12:3456:7800::/56", "172.18.32.0/20"} {
+			p := netip.MustParsePrefix(a.String(text))
+			if p != p.Masked() {
+				t.Errorf("%s became %s", text, p)
+			}
+			if first := netip.MustParsePrefix(text).Addr().Next(); a.String(first.String()) != p.Addr().Next().String() {
+				t.Errorf("the first address of %s became %s, that of %s is %s", text, a.String(first.String()), p, p.Addr().Next())
+			}
+		}
+	}
 }

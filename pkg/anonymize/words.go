@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"math/rand/v2"
 	"strings"
+	"sync"
 )
 
 // coreText lists the words that stay whatever the cluster calls by them: those that checks
@@ -23,26 +24,34 @@ var proseText string
 //go:embed more.txt
 var moreText string
 
+// vocabulary is what the lists say: it never changes.
+type vocabulary struct {
+	core, prose map[string]bool
+	alike       map[string]string // a long word by what is left of it without one letter
+}
+
+var listedWords = sync.OnceValue(func() *vocabulary {
+	v := &vocabulary{core: listed(coreText, moreText), prose: listed(proseText), alike: map[string]string{}}
+	for word := range v.core {
+		if len(word) >= longWord {
+			likened(v.alike, word)
+		}
+	}
+	return v
+})
+
 // words replaces words by pseudonyms.
 type words struct {
-	core, prose map[string]bool
-	names       map[string]bool   // words of this cluster's names
-	pseudonyms  map[string]string // by word
-	taken       map[string]bool   // the pseudonyms that were given
-	alike       map[string]string // a word by what is left of it without one letter
-	random      *rand.ChaCha8
+	*vocabulary
+	names      map[string]bool   // words of this cluster's names
+	pseudonyms map[string]string // by word
+	taken      map[string]bool   // the pseudonyms that were given
+	kin        map[string]string // a name by what is left of it without one letter
+	random     *rand.ChaCha8
 }
 
 func newWords(random *rand.ChaCha8) words {
-	w := words{core: listed(coreText, moreText), prose: listed(proseText), names: map[string]bool{},
-		pseudonyms: map[string]string{}, taken: map[string]bool{}, alike: map[string]string{}, random: random}
-	for word := range w.core {
-		if len(word) >= longWord {
-			w.pseudonyms[word] = word
-			w.likened(word)
-		}
-	}
-	return w
+	return words{vocabulary: listedWords(), names: map[string]bool{}, pseudonyms: map[string]string{}, taken: map[string]bool{}, kin: map[string]string{}, random: random}
 }
 
 // longWord is how many letters a well-known word has at least of which a slip of the pen is

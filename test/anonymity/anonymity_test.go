@@ -1,12 +1,14 @@
 package anonymity
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,86 +22,146 @@ import (
 
 const root = "../.."
 
-func everyState(t *testing.T, do func(t *testing.T, s State, before, after []facts.File, a *anonymize.Anonymizer)) {
-	t.Helper()
-	states, err := All(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(states) < 500 {
-		t.Fatalf("%d states: some were not found", len(states))
-	}
-	for i, s := range states {
-		t.Run(s.Name, func(t *testing.T) {
-			t.Parallel()
-			entries, err := Capture(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, err := anonymize.New(rand.NewChaCha8([32]byte{byte(i), byte(i >> 8)}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var after []facts.File
-			err = a.Bundle(entries, func(name string, size int64, body io.Reader) error {
-				data, err := io.ReadAll(body)
-				if int64(len(data)) != size {
-					t.Errorf("%s: %d bytes were told, %d came", name, size, len(data))
-				}
-				after = append(after, facts.File{Name: name, Data: data})
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			do(t, s, read(t, entries), after, a)
-		})
-	}
+// verdict is what came of capturing one state, plainly and anonymised.
+type verdict struct {
+	state    string
+	err      error
+	findings string // how what is found differs under other names
+	texts    bool   // whether the texts are the same
+	left     []string
+	kept, of int    // addresses
+	cutOut   string // what is missed in the plain bundle
 }
 
-func read(t *testing.T, entries []facts.Entry) []facts.File {
-	t.Helper()
+// verdicts judges every state once for all tests.
+var verdicts = sync.OnceValues(func() ([]verdict, error) {
+	states, err := All(root)
+	if err != nil {
+		return nil, err
+	}
+	if len(states) < 500 {
+		return nil, fmt.Errorf("%d states: some were not found", len(states))
+	}
+	out := make([]verdict, len(states))
+	var workers sync.WaitGroup
+	next := make(chan int)
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := range next {
+				out[i].err = out[i].judge(states[i], byte(i), byte(i>>8))
+			}
+		})
+	}
+	for i := range states {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return out, nil
+})
+
+func (v *verdict) judge(s State, key ...byte) error {
+	v.state = s.Name
+	entries, err := Capture(s)
+	if err != nil {
+		return err
+	}
+	before, err := read(entries)
+	if err != nil {
+		return err
+	}
+	a, after, err := anonymized(entries, key)
+	if err != nil {
+		return err
+	}
+	state, plain, other := new(saying), new(saying), new(saying)
+	if err := errors.Join(state.load(s.Files, nil), plain.load(before, a.String), other.load(after, nil)); err != nil {
+		return err
+	}
+	v.findings = cmp.Diff(plain.found, other.found)
+	v.texts = slices.Equal(plain.renamed, other.texts)
+	v.cutOut = cmp.Diff(findings(state.texts), findings(plain.texts))
+	v.left = leaks(before, after, a)
+	v.kept, v.of = addresses(before, after)
+	return nil
+}
+
+// anonymized makes pseudonyms of a key that is always the same, so that a state that fails
+// fails again.
+func anonymized(entries []facts.Entry, key []byte) (*anonymize.Anonymizer, []facts.File, error) {
+	var seed [32]byte
+	copy(seed[:], key)
+	a, err := anonymize.New(rand.NewChaCha8(seed))
+	if err != nil {
+		return nil, nil, err
+	}
+	var out []facts.File
+	err = a.Bundle(entries, func(name string, size int64, body io.Reader) error {
+		data, err := io.ReadAll(body)
+		if int64(len(data)) != size {
+			err = fmt.Errorf("%s: %d bytes were told, %d came", name, size, len(data))
+		}
+		out = append(out, facts.File{Name: name, Data: data})
+		return err
+	})
+	return a, out, err
+}
+
+func read(entries []facts.Entry) ([]facts.File, error) {
 	var out []facts.File
 	for _, e := range entries {
 		body, err := e.Open()
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		data, err := io.ReadAll(body)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		out = append(out, facts.File{Name: e.Name, Data: data})
 	}
-	return out
+	return out, nil
+}
+
+// each calls judge with what came of every state.
+func each(t *testing.T, judge func(v verdict)) {
+	t.Helper()
+	all, err := verdicts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range all {
+		if v.err != nil {
+			t.Errorf("%s: %v", v.state, v.err)
+			continue
+		}
+		judge(v)
+	}
 }
 
 // Of an anonymised bundle check says what it says of the bundle itself, in other names. Some
 // findings quote the first of several names, and another name may be the first afterwards: in
 // few states then is a text another one, and in none what is found.
 func TestSameFindings(t *testing.T) {
-	var same, other atomic.Int32
-	t.Cleanup(func() {
-		t.Logf("%d states are the same to the word, %d in what is found", same.Load(), other.Load())
-		if same.Load() < 9*other.Load() {
-			t.Error("that are too many whose texts are others")
-		}
-	})
-	everyState(t, func(t *testing.T, s State, before, after []facts.File, a *anonymize.Anonymizer) {
-		want, got := said(t, before, a.String), said(t, after, func(text string) string { return text })
-		diff, why := cmp.Diff(want.found, got.found), unlike(s.Name)
+	same, other := 0, 0
+	each(t, func(v verdict) {
+		why := unlike(v.state)
 		switch {
-		case why != "" && diff == "":
-			t.Errorf("the findings are the same: it is none of those which are not (%s)", why)
-		case why == "" && diff != "":
-			t.Errorf("(-want +got):\n%s\n%s", diff, cmp.Diff(want.texts, got.texts))
+		case why != "" && v.findings == "":
+			t.Errorf("%s: the findings are the same: it is none of those which are not (%s)", v.state, why)
+		case why == "" && v.findings != "":
+			t.Errorf("%s (-want +got):\n%s", v.state, v.findings)
 		}
-		if slices.Equal(want.texts, got.texts) {
-			same.Add(1)
+		if v.texts {
+			same++
 		} else {
-			other.Add(1)
+			other++
 		}
 	})
+	t.Logf("%d states are the same to the word, %d in what is found", same, other)
+	if same < 9*other {
+		t.Error("that are too many whose texts are others")
+	}
 }
 
 // unlike says why the findings of a state are others afterwards: they come of how words look.
@@ -112,35 +174,47 @@ func unlike(state string) string {
 }
 
 // saying is what check says of a state, in an order that does not go by names: what was found,
-// by the ids of checks, and the same with its texts.
-type saying struct{ found, texts []string }
+// by the ids of checks, and the same with its texts, as they are and in other names.
+type saying struct{ found, texts, renamed []string }
 
-func said(t *testing.T, files []facts.File, rename func(string) string) saying {
-	t.Helper()
+func (out *saying) load(files []facts.File, rename func(string) string) error {
 	s, err := facts.LoadFiles(files)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	var out saying
 	results := checks.Run(s, all.Checks())
+	roots := cause.Roots(s, results)
 	for _, r := range results {
 		out.found = append(out.found, fmt.Sprintf("%s %s %d", r.Check.ID, r.Status, len(r.Findings)))
-		out.texts = append(out.texts, r.Check.ID+" "+unordered(rename(r.Reason)))
+	}
+	for _, n := range roots {
+		out.found = append(out.found, "root "+tree(n, func(facts.Ref) string { return "" }))
+	}
+	slices.Sort(out.found)
+	out.texts = texts(results, roots, func(text string) string { return text })
+	if rename != nil {
+		out.renamed = texts(results, roots, rename)
+	}
+	return nil
+}
+
+func texts(results []checks.Result, roots []*cause.Node, rename func(string) string) []string {
+	var out []string
+	for _, r := range results {
+		out = append(out, r.Check.ID+" "+unordered(rename(r.Reason)))
 		for _, f := range r.Findings {
 			lines := []string{rename(f.Subject.Path()), unordered(rename(f.Message)), unordered(rename(f.Remedy))}
 			for _, e := range f.Evidence {
 				lines = append(lines, unordered(rename(e.From+": "+e.Text)))
 			}
 			slices.Sort(lines[3:])
-			out.texts = append(out.texts, r.Check.ID+" "+strings.Join(lines, "\n  "))
+			out = append(out, r.Check.ID+" "+strings.Join(lines, "\n  "))
 		}
 	}
-	for _, n := range cause.Roots(s, results) {
-		out.found = append(out.found, "root "+tree(n, func(facts.Ref) string { return "" }))
-		out.texts = append(out.texts, "root "+tree(n, func(r facts.Ref) string { return rename(r.Path()) }))
+	for _, n := range roots {
+		out = append(out, "root "+tree(n, func(r facts.Ref) string { return rename(r.Path()) }))
 	}
-	slices.Sort(out.found)
-	slices.Sort(out.texts)
+	slices.Sort(out)
 	return out
 }
 

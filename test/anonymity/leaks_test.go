@@ -1,12 +1,11 @@
 package anonymity
 
 import (
-	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/anonymize"
@@ -16,32 +15,34 @@ import (
 // No name of a state is anywhere in its anonymised bundle, neither in the names of files nor
 // in them; and of the addresses of all states few.
 func TestNoNames(t *testing.T) {
-	var kept, of atomic.Int32
-	t.Cleanup(func() {
-		if of.Load() < 1000 || kept.Load() > of.Load()/10 {
-			t.Errorf("%d of %d addresses are left", kept.Load(), of.Load())
+	kept, of := 0, 0
+	each(t, func(v verdict) {
+		for _, what := range v.left {
+			t.Errorf("%s: %s", v.state, what)
 		}
+		kept, of = kept+v.kept, of+v.of
 	})
-	everyState(t, func(t *testing.T, _ State, before, after []facts.File, a *anonymize.Anonymizer) {
-		var all bytes.Buffer
-		for _, f := range after {
-			all.WriteString(f.Name + "\n" + string(f.Data) + "\n")
-		}
-		left := map[string]bool{}
-		for _, word := range wordForm.FindAllString(escapes.ReplaceAllString(all.String(), " "), -1) {
+	if of < 1000 || kept > of/10 {
+		t.Errorf("%d of %d addresses are left", kept, of)
+	}
+}
+
+func leaks(before, after []facts.File, a *anonymize.Anonymizer) []string {
+	left := map[string]bool{}
+	for _, f := range after {
+		for _, word := range wordForm.FindAllString(f.Name+" "+escapes.ReplaceAllString(string(f.Data), " "), -1) {
 			left[strings.ToLower(word)] = true
 		}
-		for name := range names(before) {
-			for _, word := range wordForm.FindAllString(name, -1) {
-				if word = strings.ToLower(word); len(word) > 2 && !a.WellKnown(word) && !digits.MatchString(word) && left[word] && !reasons[word] {
-					t.Errorf("%q of %q is in it", word, name)
-				}
+	}
+	var out []string
+	for name := range names(before) {
+		for _, word := range wordForm.FindAllString(name, -1) {
+			if word = strings.ToLower(word); len(word) > 2 && !a.WellKnown(word) && !digits.MatchString(word) && left[word] && !reasons[word] {
+				out = append(out, fmt.Sprintf("%q of %q is in it", word, name))
 			}
 		}
-		few, many := addresses(before, all.String())
-		kept.Add(few)
-		of.Add(many)
-	})
+	}
+	return out
 }
 
 var (
@@ -97,7 +98,12 @@ func names(files []facts.File) map[string]bool {
 
 // addresses returns how many of the private addresses of pods and nodes are in a text, of how
 // many: one may stay by chance, or have become another's.
-func addresses(before []facts.File, text string) (kept, of int32) {
+func addresses(before, after []facts.File) (kept, of int) {
+	var all strings.Builder
+	for _, f := range after {
+		all.Write(f.Data)
+	}
+	text := all.String()
 	seen := map[string]bool{}
 	for _, f := range before {
 		if !strings.HasSuffix(f.Name, "nodes.json") && !strings.HasSuffix(f.Name, "pods.json") {
