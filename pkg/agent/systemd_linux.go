@@ -40,8 +40,7 @@ func (n node) systemd(ctx context.Context) (*systemd.Conn, error) {
 			return nil, err
 		}
 		if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
-			conn.Close()
-			return nil, err
+			return nil, errors.Join(err, conn.Close())
 		}
 		return conn, nil
 	})

@@ -153,10 +153,9 @@ func labelOf(dir int, name string) string {
 	if err != nil {
 		return ""
 	}
-	defer unix.Close(fd)
 	label := make([]byte, 256)
 	n, err := unix.Fgetxattr(fd, selinux, label)
-	if err != nil {
+	if errors.Join(err, unix.Close(fd)) != nil {
 		return ""
 	}
 	return string(label[:n])

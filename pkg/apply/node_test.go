@@ -127,12 +127,12 @@ func TestNodesPreviewApplyUndo(t *testing.T) {
 	}
 	same(t, "writes of the preview", []string(nil), n.wrote())
 
-	r, err := a.Apply(t.Context(), p, nil)
-	if err != nil {
+	if _, err := a.Apply(t.Context(), p, nil); err != nil {
 		t.Fatal(err)
 	}
 	n.is(t, lunch, newSettings, "new lunch")
-	if r = only(t, a); !r.OnNodes() {
+	r := only(t, a)
+	if !r.OnNodes() {
 		t.Error("the entry does not tell that nodes were changed")
 	}
 	n.asked = nil

@@ -84,9 +84,9 @@ func (n *nodes) Value(ctx context.Context, s facts.Setting) (*string, error) {
 	case err != nil:
 		return nil, err
 	case changed.Refused != "":
-		return nil, fmt.Errorf("Node %s: %s", s.Node, told(changed.Refused))
+		return nil, fmt.Errorf("on Node %s: %s", s.Node, told(changed.Refused))
 	case !s.With(changed.Now).Valid():
-		return nil, fmt.Errorf("Node %s: %s has a value that no repair takes back: change it by hand", s.Node, s.Path)
+		return nil, fmt.Errorf("on Node %s: %s has a value that no repair takes back: change it by hand", s.Node, s.Path)
 	}
 	n.known[s.Key()] = changed.Now
 	return changed.Now, nil
@@ -108,9 +108,9 @@ func (n *nodes) Set(ctx context.Context, s facts.Setting, to *string) error {
 	}
 	if err := n.write(ctx, s.With(to), s.Value); err != nil {
 		// None of the two says that the node is as it was, whatever the error is of.
-		return fmt.Errorf("Node %s: %v; and putting it back failed: %v", s.Node, why, err)
+		return fmt.Errorf("on Node %s: %s; and putting it back failed: %s", s.Node, why.Error(), err.Error())
 	}
-	return errors.Join(apply.ErrNotWritten, fmt.Errorf("Node %s: %w; it was put back", s.Node, why))
+	return errors.Join(apply.ErrNotWritten, fmt.Errorf("on Node %s: %w; it was put back", s.Node, why))
 }
 
 func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
@@ -127,11 +127,11 @@ func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
 	case changed.Differs:
 		return apply.ErrChanged // what it is now is read anew
 	case changed.Broken != "":
-		return fmt.Errorf("Node %s: %s", s.Node, told(changed.Broken))
+		return fmt.Errorf("on Node %s: %s", s.Node, told(changed.Broken))
 	case changed.Refused != "":
-		return errors.Join(apply.ErrNotWritten, fmt.Errorf("Node %s: %s", s.Node, told(changed.Refused)))
+		return errors.Join(apply.ErrNotWritten, fmt.Errorf("on Node %s: %s", s.Node, told(changed.Refused)))
 	case !facts.Same(changed.Now, to):
-		return fmt.Errorf("Node %s does not tell that it has the new value", s.Node)
+		return fmt.Errorf("on Node %s: it does not tell that it has the new value", s.Node)
 	}
 	n.known[s.Key()] = to
 	return nil

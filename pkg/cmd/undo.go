@@ -25,7 +25,7 @@ did. --force takes the repair's own change back all the same and keeps the rest 
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&o.force, "force", false, "also where somebody has changed the object since; what else they changed is kept")
-	o.deep.addImageFlags(cmd.Flags(), "where the repair changed nodes")
+	o.addImageFlags(cmd.Flags(), "where the repair changed nodes")
 	cmd.Flags().StringVar(&o.dryRun, "dry-run", "none", "server: show what would be done, write nothing; none")
 	cmd.Flags().Lookup("dry-run").NoOptDefVal = "server"
 	return cmd

@@ -54,7 +54,7 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 	case result == nil && !c.Write:
 		return nil, errors.Join(ErrNothingDone, fmt.Errorf("looking at Node %s: %s", n.Name, why(n.Name)))
 	case result == nil && home.neverRan(ctx):
-		return nil, errors.Join(ErrNothingDone, fmt.Errorf("Node %s: %s", n.Name, why(n.Name)))
+		return nil, errors.Join(ErrNothingDone, fmt.Errorf("on Node %s: %s", n.Name, why(n.Name)))
 	case result == nil:
 		return nil, fmt.Errorf("what became of Node %s is not known: %s", n.Name, why(n.Name))
 	case result.Changed == nil:
