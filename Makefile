@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo v0.1.0)
 TELL := grep -vE '^ *(=== (RUN|PAUSE|CONT|NAME)|--- PASS|PASS$$)'
 UNITS := ./pkg/... ./cmd/... ./hack/...
 
-.PHONY: build demo unit test cases integration e2e fuzz docs lint verify image dist bench bench-scale bench-checks bench-tenth clean help
+.PHONY: build demo unit test cases integration e2e fuzz docs lint verify image dist bench bench-scale bench-checks bench-hosts bench-tenth clean help
 
 build: ## build the plugin into bin/
 	@mkdir -p bin
@@ -106,6 +106,9 @@ bench-scale: build ## measure on clusters of up to 5,000 nodes and 150,000 pods
 
 bench-checks: ## measure every check by itself on 150,000 pods in memory
 	go run ./hack/bench -checks 150000 -write docs/BENCHMARKS.md
+
+bench-hosts: ## measure --depth host on 50 and 200 nodes, beside a plain Job with as many pods
+	go test -count=1 -run '^$$' -bench Hosts -benchtime 1x ./test/integration
 
 bench-tenth: build ## the same on a tenth of that, once: fails unless check names the three faults alone
 	go run ./hack/bench -sizes 15000 -runs 1

@@ -22,6 +22,7 @@ type effect struct {
 	kinds              map[string][]string // of the objects, by what is done to them
 	verbs              map[string][]string // that must be allowed, by resource
 	restarts, rollouts bool
+	onNodes            bool // settings of nodes are changed
 }
 
 // repairFixture is a cluster as package fixtest has them, and the fixes that its want part
@@ -123,6 +124,10 @@ func (e *effect) add(plan fixes.Plan) error {
 	}
 	e.plans++
 	for _, c := range plan.Changes {
+		if fixes.IsSetting(c.Object()) {
+			e.onNodes = true
+			continue
+		}
 		note(e.kinds, deed(c), c.Ref().Kind)
 	}
 	for _, r := range rights {
@@ -158,6 +163,9 @@ func (e *effect) changed() string {
 	for _, deed := range slices.Sorted(maps.Keys(e.kinds)) {
 		out = append(out, deed+" "+strings.Join(e.kinds[deed], ", "))
 	}
+	if e.onNodes {
+		out = append(out, "settings of nodes, which are no objects: `-o yaml`, `patch` and `kustomize` do not apply")
+	}
 	if e.restarts {
 		out = append(out, "pods deleted")
 	}
@@ -176,6 +184,9 @@ func (e *effect) allowed() string {
 	var out []string
 	for _, verbs := range slices.Sorted(maps.Keys(resources)) {
 		out = append(out, verbs+" "+strings.Join(resources[verbs], ", "))
+	}
+	if e.onNodes {
+		out = append(out, "those of a look at `--depth host` (`kubectl netdoctor rbac --depth host`)")
 	}
 	return strings.Join(out, "; ")
 }

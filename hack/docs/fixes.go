@@ -84,7 +84,7 @@ and name, with those of the journal. **Lab** says which faults of [the lab](LAB.
 last run did not try it. **Interruptions** are connections that are cut, errors of the API server and a user who ends the command: all of them at
 each write of a repair and of its undo, some, in turns, at each write of %s; and kills of the command at some writes of all three. One is
 survived if the plan is fully applied or fully taken back afterwards, or another %s or %s comes to such an end, and the journal says
-which.
+which. Where a fix changes nodes, they happen to a stand-in for the nodes, and the process that is killed is one of the tests.
 
 `, riskWords(fixes.Harmless), riskWords(fixes.Restarts), riskWords(fixes.Disrupts), "`kubectl netdoctor fix CHECK -o rbac`",
 		"`fix --resume`", "`undo`", "`fix --resume`")
@@ -96,6 +96,9 @@ func fixesTable(w io.Writer, list []*cure) {
 		cost := ""
 		if c.Cost != "" {
 			cost = "`--accept-risk`"
+		}
+		if c.OnNodes {
+			cost = strings.TrimPrefix(cost+", `--allow-node-changes`", ", ")
 		}
 		fmt.Fprintf(w, "| [`%s`](#%s) | %s | %s | %s | %s | %s | %s | %s |\n", c.ID, anchor(c.ID), c.cures(), c.Risk, c.effect.changed(), c.effect.allowed(),
 			cost, labWords(c.lab), cmp.Or(c.survived, "not run"))

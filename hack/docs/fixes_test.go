@@ -64,6 +64,21 @@ func TestEffects(t *testing.T) {
 	}
 }
 
+// What is no object is told in words, and so is what its pods must be allowed.
+func TestEffectsOnNodes(t *testing.T) {
+	got, err := readEffects("../../pkg/fixes/testdata/kubelet-resolvconf.txtar", []*fixes.Fix{fixes.KubeletResolvConf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := got["kubelet-resolvconf"]
+	if want := "settings of nodes, which are no objects: `-o yaml`, `patch` and `kustomize` do not apply; pods deleted; rollout"; e.changed() != want {
+		t.Errorf("got %q, want %q", e.changed(), want)
+	}
+	if want := "delete pods; get deployments; those of a look at `--depth host` (`kubectl netdoctor rbac --depth host`)"; e.allowed() != want {
+		t.Errorf("got %q, want %q", e.allowed(), want)
+	}
+}
+
 func TestFold(t *testing.T) {
 	e := &effect{
 		kinds: map[string][]string{"delete": {"Service"}, "change": {"ConfigMap", "Service"}},

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +10,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/redact"
 )
 
 // resolverLines leaves what resolv.conf(5) knows, and comments: the name of the file comes
@@ -36,12 +37,11 @@ func only(text string, wanted func(line string) bool) string {
 
 // cniConf keeps a CNI configuration as it is, a broken one too, without its secrets.
 func cniConf(text string) (string, error) {
-	clean := hideJSON(text)
-	if json.Valid([]byte(clean)) {
-		return hideAnywhere(clean), nil
-	}
-	return hideSecrets(clean), nil
+	return redact.JSON(text), nil
 }
+
+// plain is the filter of most files.
+func plain(text string) (string, error) { return redact.Text(text), nil }
 
 // dockerSettings keeps of daemon.json what is about the network and the cgroup driver.
 func dockerSettings(text string) (string, error) {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/redact"
 )
 
 const mostProcesses = 100_000
@@ -130,15 +132,15 @@ func safeArgs(args []string) string {
 		name, value, assigned := strings.Cut(arg, "=")
 		switch {
 		case hide && !strings.HasPrefix(arg, "--"):
-			arg = hidden
-		case strings.HasPrefix(arg, "-") && assigned && isSecret(name):
-			arg = name + "=" + hidden
+			arg = redact.Hidden
+		case strings.HasPrefix(arg, "-") && assigned && redact.IsSecret(name):
+			arg = name + "=" + redact.Hidden
 		case assigned:
-			arg = name + "=" + hideSecrets(value)
+			arg = name + "=" + redact.Text(value)
 		default:
-			arg = hideAnywhere(arg)
+			arg = redact.Anywhere(arg)
 		}
-		hide = strings.HasPrefix(arg, "-") && !assigned && isSecret(name)
+		hide = strings.HasPrefix(arg, "-") && !assigned && redact.IsSecret(name)
 		out.WriteString(printable(arg) + "\n")
 	}
 	return out.String()

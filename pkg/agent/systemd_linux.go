@@ -40,7 +40,8 @@ func (n node) systemd(ctx context.Context) (*systemd.Conn, error) {
 			return nil, err
 		}
 		if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
-			return nil, errors.Join(err, conn.Close())
+			_ = conn.Close()
+			return nil, err
 		}
 		return conn, nil
 	})

@@ -153,9 +153,10 @@ func labelOf(dir int, name string) string {
 	if err != nil {
 		return ""
 	}
+	defer func() { _ = unix.Close(fd) }()
 	label := make([]byte, 256)
 	n, err := unix.Fgetxattr(fd, selinux, label)
-	if errors.Join(err, unix.Close(fd)) != nil {
+	if err != nil {
 		return ""
 	}
 	return string(label[:n])

@@ -265,7 +265,7 @@ func (a *Applier) Close(ctx context.Context, r *Repair, state State, outcome str
 // 5xx is no such answer: behind a time-out of etcd or of a proxy the write may stand.
 func refused(err error) bool {
 	var status apierrors.APIStatus
-	return errors.Is(err, ErrChanged) || errors.Is(err, ErrNotWritten) || errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
+	return errors.Is(err, ErrChanged) || errors.Is(err, facts.ErrAsItWas) || errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
 }
 
 // abandon takes back the steps before the one that failed, or closes the entry where

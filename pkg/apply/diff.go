@@ -15,7 +15,8 @@ import (
 )
 
 // Diff returns a unified diff of an object before and after. The texts inside a
-// ConfigMap are compared line by line, each under its key; everything else as YAML.
+// ConfigMap are compared line by line, each under its key, a node's setting as what stands on
+// the node; everything else as YAML.
 // Either side may be nil; became is what the second one is called. Equal objects give "".
 func Diff(ref facts.Ref, before, after *unstructured.Unstructured, became string) (string, error) {
 	return DiffBetween(ref, before, after, "now", became)
@@ -23,6 +24,9 @@ func Diff(ref facts.Ref, before, after *unstructured.Unstructured, became string
 
 // DiffBetween is Diff with a name for the first object, too.
 func DiffBetween(ref facts.Ref, before, after *unstructured.Unstructured, was, became string) (string, error) {
+	if text, ok := settingDiff(before, after, was, became); ok {
+		return strip(text), nil
+	}
 	var out strings.Builder
 	a, b := shown(before), shown(after)
 	if ref.Kind == "ConfigMap" && before != nil && after != nil {

@@ -25,12 +25,9 @@ type Nodes interface {
 
 	// Set makes a setting another value, and returns once the node is well with it. It
 	// writes only where the setting still has the value that s has: else the error is
-	// ErrChanged. It is ErrNotWritten where the node is certainly as it was.
+	// ErrChanged. It is facts.ErrAsItWas where that is certain.
 	Set(ctx context.Context, s facts.Setting, to *string) error
 }
-
-// ErrNotWritten says that a node is as it was.
-var ErrNotWritten = errors.New("the node is as it was")
 
 // errNoNodes says that this Applier cannot reach nodes.
 var errNoNodes = errors.New("a setting of a node can only be changed with --allow-node-changes")
@@ -65,18 +62,18 @@ func (n onNode) Get(ctx context.Context, _ string, _ metav1.GetOptions, _ ...str
 func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data []byte, opts metav1.PatchOptions, _ ...string) (*unstructured.Unstructured, error) {
 	now, err := n.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, errors.Join(ErrNotWritten, err)
+		return nil, facts.AsItWas(err)
 	}
 	before, err := fixes.SettingOf(now)
 	if err != nil {
-		return nil, errors.Join(ErrNotWritten, err)
+		return nil, facts.AsItWas(err)
 	}
 	after, err := patched(now, data)
 	if err != nil {
 		return nil, err
 	}
 	if after.With(nil) != before.With(nil) {
-		return nil, errors.Join(ErrNotWritten, fmt.Errorf("%s: a patch makes another setting of it", n.step.Ref))
+		return nil, facts.AsItWas(fmt.Errorf("%s: a patch makes another setting of it", n.step.Ref))
 	}
 	if !facts.Same(before.Value, after.Value) && !slices.Contains(opts.DryRun, metav1.DryRunAll) {
 		if err := n.nodes.Set(ctx, before, after.Value); err != nil {
@@ -91,22 +88,22 @@ func (n onNode) Patch(ctx context.Context, name string, _ types.PatchType, data 
 func patched(now *unstructured.Unstructured, data []byte) (facts.Setting, error) {
 	p, err := jsonpatch.DecodePatch(data)
 	if err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, facts.AsItWas(err)
 	}
 	text, err := json.Marshal(now)
 	if err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, facts.AsItWas(err)
 	}
 	if text, err = p.Apply(text); err != nil {
 		return facts.Setting{}, ErrChanged
 	}
 	made := new(unstructured.Unstructured)
 	if err := json.Unmarshal(text, &made.Object); err != nil {
-		return facts.Setting{}, errors.Join(ErrNotWritten, err)
+		return facts.Setting{}, facts.AsItWas(err)
 	}
 	s, err := fixes.SettingOf(made)
 	if err != nil {
-		return s, errors.Join(ErrNotWritten, err)
+		return s, facts.AsItWas(err)
 	}
 	return s, nil
 }
@@ -131,10 +128,10 @@ func (s Step) onNode() bool { return s.APIVersion == fixes.SettingVersion }
 // nodeResource returns the API of such a step.
 func (a *Applier) nodeResource(s Step) (dynamic.ResourceInterface, error) {
 	if a.Nodes == nil {
-		return nil, errors.Join(ErrNotWritten, errNoNodes)
+		return nil, facts.AsItWas(errNoNodes)
 	}
 	if s.Create != nil || s.Delete != nil {
-		return nil, errors.Join(ErrNotWritten, fmt.Errorf("%s: a setting of a node is neither made nor deleted", s.Ref))
+		return nil, facts.AsItWas(fmt.Errorf("%s: a setting of a node is neither made nor deleted", s.Ref))
 	}
 	return onNode{nodes: a.Nodes, step: s}, nil
 }

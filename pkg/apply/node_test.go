@@ -45,7 +45,7 @@ func (n *settings) Set(_ context.Context, s facts.Setting, to *string) (err erro
 	case !facts.Same(n.values[s.Key()], s.Value):
 		return apply.ErrChanged
 	case n.refuse == s.Key():
-		return fmt.Errorf("its kubelet did not stay up: %w", apply.ErrNotWritten)
+		return fmt.Errorf("its kubelet did not stay up: %w", facts.ErrAsItWas)
 	}
 	n.values[s.Key()] = to
 	if n.s.after != nil {
@@ -209,7 +209,7 @@ func TestNodeSaysNo(t *testing.T) {
 	n, lunch, p := mixed(t)
 	n.refuse = forwarding.Key()
 	_, err := n.applier(t).Apply(t.Context(), p, nil)
-	if !errors.Is(err, apply.ErrNotWritten) {
+	if !errors.Is(err, facts.ErrAsItWas) {
 		t.Errorf("got error %v", err)
 	}
 	n.is(t, lunch, oldSettings, "old lunch")
@@ -251,7 +251,7 @@ func TestWithoutNodes(t *testing.T) {
 	if _, err := a.Preview(t.Context(), p); !strings.Contains(errText(err), "--allow-node-changes") {
 		t.Errorf("preview: got error %v", err)
 	}
-	if _, err := a.Apply(t.Context(), p, nil); !errors.Is(err, apply.ErrNotWritten) {
+	if _, err := a.Apply(t.Context(), p, nil); !errors.Is(err, facts.ErrAsItWas) {
 		t.Errorf("apply: got error %v", err)
 	}
 	n.is(t, lunch, oldSettings, "old lunch")

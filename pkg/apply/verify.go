@@ -92,12 +92,13 @@ func (k *Known) Verify(after Look, check *checks.Check) (Verdict, string) {
 	return IsCured, ""
 }
 
-// sites returns where a fault shows, in names that outlast a repair.
+// sites returns where a fault shows, in names that outlast a repair. That of a node outlasts it by
+// itself: the controller of its pods has some on other nodes, too.
 func sites(s *facts.Snapshot, f checks.Finding) []facts.Ref {
 	var out []facts.Ref
 	for _, r := range append([]facts.Ref{f.Subject}, f.Places...) {
 		out = append(out, r)
-		if l := lasting(s, r); l != r {
+		if l := lasting(s, r); l != r && f.Subject.Kind != "Node" {
 			out = append(out, l)
 		}
 	}

@@ -105,3 +105,22 @@ func TestVerify(t *testing.T) {
 		})
 	}
 }
+
+// A fault of one node is cured although another one has it, too, with pods of the same
+// controller.
+func TestVerifyNodes(t *testing.T) {
+	s := owned(t, map[string]string{"resolver-a": "resolver", "resolver-b": "resolver"})
+	on := func(node, on string) checks.Finding {
+		return checks.Finding{Check: crash, Subject: facts.NodeRef(node), Severity: checks.Error, Message: "breaks its pods", Places: []facts.Ref{pod(on)}}
+	}
+	look := func(findings ...checks.Finding) apply.Look {
+		return apply.Look{Snapshot: s, Results: []checks.Result{{Check: crash, Status: checks.Failed, Findings: findings}}}
+	}
+	first, second := on("oven", "resolver-a"), on("grill", "resolver-b")
+	if got, why := apply.Verify(look(first, second), look(second), first); got != apply.IsCured {
+		t.Errorf("the other node alone is left: %d, %q", got, why)
+	}
+	if got, _ := apply.Verify(look(first, second), look(on("oven", "resolver-z")), first); got != apply.NotCured {
+		t.Errorf("it breaks another pod: %d", got)
+	}
+}

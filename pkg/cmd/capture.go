@@ -3,6 +3,7 @@ package cmd
 import (
 	"archive/tar"
 	"compress/gzip"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/anonymize"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/all"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
@@ -22,14 +24,19 @@ func newCapture(c *cluster) *cobra.Command {
 	var file string
 	depthName := facts.Logs.String()
 	var how reading
+	var anonymous bool
 	cmd := &cobra.Command{
 		Use:   "capture",
 		Short: "Save what the doctor sees, redacted, to be looked at elsewhere",
 		Long: `Save everything that the doctor reads as a bundle, for "check --from". Secrets are never read, but the one that --image-pull-secret names, which is in no bundle. ConfigMaps are those of the
 network stack alone; the values of environment variables, managedFields and last-applied annotations are left out. Logs are
-written as they are: look through them before you hand the bundle on.`,
-		Example: `  kubectl netdoctor capture -f incident.tar.gz`,
-		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+written as they are: look through them before you hand the bundle on.
+
+With --anonymize names and addresses are replaced by pseudonyms: of objects, labels, hosts and domains, wherever they stand, logs and files
+of nodes included. "check --from" finds the same in it, but for what is told by how two names are spelt. Words that Kubernetes or network plugins use stay.`,
+		Example: `  kubectl netdoctor capture -f incident.tar.gz
+  kubectl netdoctor capture --depth host --anonymize   # for somebody who must not know the names`,
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
 				file = "netdoctor-" + c.env.Now().UTC().Format("20060102-150405") + ".tar.gz"
@@ -49,10 +56,17 @@ written as they are: look through them before you hand the bundle on.`,
 			if err != nil {
 				return err
 			}
-			if err := writeBundle(file, s.Taken, func(write writeFile) error { return record.WriteTo(s, write) }); err != nil {
+			files := func(write writeFile) error { return record.WriteTo(s, write) }
+			if anonymous {
+				files = func(write writeFile) error { return anonymized(record, s, write) }
+			}
+			if err := writeBundle(file, s.Taken, files); err != nil {
 				return fmt.Errorf("writing %s: %w", file, err)
 			}
 			fmt.Fprintln(c.env.Out, file)
+			if anonymous {
+				fmt.Fprint(c.env.ErrOut, whatStays)
+			}
 			for _, src := range facts.Sources() {
 				if why := s.Missing(src); why != "" && src.Depth <= depth {
 					fmt.Fprintf(c.env.ErrOut, "not in it: %s (%s)\n", src, report.Clean(why))
@@ -62,9 +76,30 @@ written as they are: look through them before you hand the bundle on.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "where to: a name that ends in .tar.gz or .tgz, or a directory to make (default netdoctor-TIME.tar.gz)")
+	cmd.Flags().BoolVar(&anonymous, "anonymize", false, "replace names and addresses by pseudonyms, in objects, logs and files of nodes; the same name is always the same, in this bundle alone")
 	addDepth(cmd, &depthName)
 	how.addFlags(cmd.Flags())
 	return cmd
+}
+
+// whatStays is told of an anonymised bundle: nobody should think that there is nothing in it.
+const whatStays = `anonymized: names, host and domain names, IP and MAC addresses and ids are pseudonyms, whose key was not kept
+readable: words of Kubernetes, of network plugins and of plain English that nothing is called by; numbers, ports, times, versions;
+loopback, link-local and well-known public addresses, and which addresses share a subnet: look through it before you hand it on
+`
+
+// anonymized hands over the files of a bundle with pseudonyms in them, of a key that is
+// forgotten.
+func anonymized(record *facts.Recorder, s *facts.Snapshot, write writeFile) error {
+	a, err := anonymize.New(rand.Reader)
+	if err != nil {
+		return err
+	}
+	entries, err := record.Entries(s)
+	if err != nil {
+		return err
+	}
+	return a.Bundle(entries, write)
 }
 
 // writeFile writes one file of a bundle.

@@ -19,6 +19,7 @@ type deep struct {
 	nodes      []string
 	image      string
 	pullSecret string
+	filesOnly  bool // no traffic is tried
 }
 
 func (d *deep) addFlags(fs *pflag.FlagSet) {
@@ -52,7 +53,7 @@ func (c *cluster) deepen(ctx context.Context, config *rest.Config, s *facts.Snap
 		depth = facts.Probe
 	}
 	out, err := probe.Run(ctx, config, s, probe.Options{
-		Depth: depth, Image: how.image, PullSecret: how.pullSecret, Nodes: how.nodes, OutsideName: how.outsideName(), Progress: progress.show,
+		Depth: depth, Image: how.image, PullSecret: how.pullSecret, Nodes: how.nodes, FilesOnly: how.filesOnly, OutsideName: how.outsideName(), Progress: progress.show,
 		Warn: func(what string) {
 			progress.clear()
 			fmt.Fprintln(c.env.ErrOut, "warning: "+report.Clean(what))

@@ -97,6 +97,7 @@ func (o *fixCommand) run(cmd *cobra.Command, args []string) error {
 	if err := o.readNamed(cmd.Context()); err != nil {
 		return err
 	}
+	o.filesOnly = o.params.OnNodes
 	if o.params.OnNodes && !cmd.Flags().Changed("depth") && o.from == "" {
 		o.depth = facts.Host.String()
 	}

@@ -25,10 +25,14 @@ import (
 // fixOutputs are the values of -o.
 var fixOutputs = []string{"diff", "yaml", "patch", "kustomize", "rbac"}
 
+// changesNodes tells whether a plan changes nodes.
+func changesNodes(p fixes.Plan) bool {
+	return slices.ContainsFunc(p.Changes, func(c fixes.Change) bool { return fixes.IsSetting(c.Object()) })
+}
+
 // export prints plans for another way to apply them.
 func (o *fixCommand) export(look apply.Look, plans []fixes.Plan) error {
-	onNodes := func(c fixes.Change) bool { return fixes.IsSetting(c.Object()) }
-	if i := slices.IndexFunc(plans, func(p fixes.Plan) bool { return slices.ContainsFunc(p.Changes, onNodes) }); i >= 0 && o.output != "rbac" {
+	if i := slices.IndexFunc(plans, changesNodes); i >= 0 && o.output != "rbac" {
 		return usage("-o %s: %s changes nodes, and no object of the cluster; --dry-run shows what", o.output, plans[i].Fix.ID)
 	}
 	switch o.output {
@@ -188,6 +192,9 @@ func (o *fixCommand) exportRights(look apply.Look, plans []fixes.Plan) error {
 	depth, err := facts.ParseDepth(o.depth)
 	if err != nil {
 		return usage("--depth %s: %w", o.depth, err)
+	}
+	if slices.ContainsFunc(plans, changesNodes) {
+		depth = max(depth, facts.Host) // pods read and write the nodes, as those do that look
 	}
 	looking := slices.DeleteFunc(sourcesFor(all.Checks(), false), func(s *facts.Source) bool { return s.Depth > depth })
 	rules := apply.RulesIn(rights)

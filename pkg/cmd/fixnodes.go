@@ -84,9 +84,9 @@ func (n *nodes) Value(ctx context.Context, s facts.Setting) (*string, error) {
 	case err != nil:
 		return nil, err
 	case changed.Refused != "":
-		return nil, fmt.Errorf("on Node %s: %s", s.Node, told(changed.Refused))
+		return nil, fmt.Errorf("node %s: %s", s.Node, told(changed.Refused))
 	case !s.With(changed.Now).Valid():
-		return nil, fmt.Errorf("on Node %s: %s has a value that no repair takes back: change it by hand", s.Node, s.Path)
+		return nil, fmt.Errorf("node %s: %s has a value that no repair takes back: change it by hand", s.Node, s.Path)
 	}
 	n.known[s.Key()] = changed.Now
 	return changed.Now, nil
@@ -107,10 +107,10 @@ func (n *nodes) Set(ctx context.Context, s facts.Setting, to *string) error {
 		return nil
 	}
 	if err := n.write(ctx, s.With(to), s.Value); err != nil {
-		// None of the two says that the node is as it was, whatever the error is of.
-		return fmt.Errorf("on Node %s: %s; and putting it back failed: %s", s.Node, why.Error(), err.Error())
+		// Neither may say that the node is as it was, whatever it is of: they are not wrapped.
+		return errors.New("node " + s.Node + ": " + why.Error() + "; and putting it back failed: " + err.Error())
 	}
-	return errors.Join(apply.ErrNotWritten, fmt.Errorf("on Node %s: %w; it was put back", s.Node, why))
+	return facts.AsItWas(fmt.Errorf("node %s: %w; it was put back", s.Node, why))
 }
 
 func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
@@ -120,18 +120,16 @@ func (n *nodes) write(ctx context.Context, s facts.Setting, to *string) error {
 	n.progress("changing Node " + s.Node)
 	changed, err := n.change(ctx, agent.Change{Setting: s, To: to, Write: true})
 	switch {
-	case errors.Is(err, probe.ErrNothingDone):
-		return errors.Join(apply.ErrNotWritten, err)
 	case err != nil:
 		return err
 	case changed.Differs:
 		return apply.ErrChanged // what it is now is read anew
 	case changed.Broken != "":
-		return fmt.Errorf("on Node %s: %s", s.Node, told(changed.Broken))
+		return fmt.Errorf("node %s: %s", s.Node, told(changed.Broken))
 	case changed.Refused != "":
-		return errors.Join(apply.ErrNotWritten, fmt.Errorf("on Node %s: %s", s.Node, told(changed.Refused)))
+		return facts.AsItWas(fmt.Errorf("node %s: %s", s.Node, told(changed.Refused)))
 	case !facts.Same(changed.Now, to):
-		return fmt.Errorf("on Node %s: it does not tell that it has the new value", s.Node)
+		return fmt.Errorf("node %s does not tell that it has the new value", s.Node)
 	}
 	n.known[s.Key()] = to
 	return nil

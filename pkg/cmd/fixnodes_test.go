@@ -20,7 +20,6 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/probe"
 )
 
 func word(text string) *string { return &text }
@@ -126,7 +125,7 @@ func TestNodeSettles(t *testing.T) {
 				}
 			} else {
 				want = append(want, "write "+stubFile)
-				if !errors.Is(err, apply.ErrNotWritten) || !strings.Contains(err.Error(), tt.why) || *a.value != stubFile {
+				if !errors.Is(err, facts.ErrAsItWas) || !strings.Contains(err.Error(), tt.why) || *a.value != stubFile {
 					t.Errorf("got error %v and value %s", err, *a.value)
 				}
 			}
@@ -142,7 +141,7 @@ func TestNodeSettles(t *testing.T) {
 func TestPuttingBackFails(t *testing.T) {
 	for name, answer := range map[string]func(agent.Change) (*agent.Changed, error){
 		"nothing done": func(agent.Change) (*agent.Changed, error) {
-			return nil, errors.Join(probe.ErrNothingDone, errors.New("no pod"))
+			return nil, errors.Join(facts.ErrAsItWas, errors.New("no pod"))
 		},
 		"refused": func(agent.Change) (*agent.Changed, error) { return &agent.Changed{Refused: "read-only"}, nil },
 		"differs": func(agent.Change) (*agent.Changed, error) { return &agent.Changed{Differs: true}, nil },
@@ -153,7 +152,7 @@ func TestPuttingBackFails(t *testing.T) {
 			a := &aNode{value: word(stubFile), ready: "False", status: status, answers: []func(agent.Change) (*agent.Changed, error){nil, answer}}
 			err := a.nodes(t).Set(t.Context(), ofKubelet, word(realFile))
 			var api apierrors.APIStatus
-			if err == nil || errors.Is(err, apply.ErrNotWritten) || errors.Is(err, apply.ErrChanged) || errors.As(err, &api) {
+			if err == nil || errors.Is(err, facts.ErrAsItWas) || errors.Is(err, apply.ErrChanged) || errors.As(err, &api) {
 				t.Errorf("%s, status %d: got error %v, which says that nothing was written", name, status, err)
 			}
 		}
@@ -174,14 +173,14 @@ func TestWhatNodesSay(t *testing.T) {
 		"differs":                 {agent.Changed{Differs: true, Now: word("1")}, nil, false, true},
 		"another value than told": {agent.Changed{Now: word("0")}, nil, false, false},
 		"no value":                {agent.Changed{}, nil, false, false},
-		"nothing done":            {agent.Changed{}, probe.ErrNothingDone, true, false},
+		"nothing done":            {agent.Changed{}, facts.ErrAsItWas, true, false},
 		"lost":                    {agent.Changed{}, errors.New("lost"), false, false},
 	} {
 		a := &aNode{value: word("0"), answers: []func(agent.Change) (*agent.Changed, error){
 			func(agent.Change) (*agent.Changed, error) { return &tt.answer, tt.err },
 		}}
 		err := a.nodes(t).Set(t.Context(), ofKernel, word("1"))
-		if err == nil || errors.Is(err, apply.ErrNotWritten) != tt.kept || errors.Is(err, apply.ErrChanged) != tt.changed || len(err.Error()) > 400 {
+		if err == nil || errors.Is(err, facts.ErrAsItWas) != tt.kept || errors.Is(err, apply.ErrChanged) != tt.changed || len(err.Error()) > 400 {
 			t.Errorf("%s: got error %.200v", name, err)
 		}
 		if a.asked.Load() > 0 {

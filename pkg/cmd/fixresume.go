@@ -28,7 +28,7 @@ func (o *fixCommand) resumed(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if r.OnNodes() {
-		o.depth = facts.Host.String() // what is judged lies there
+		o.depth, o.filesOnly = facts.Host.String(), true // what is judged lies there
 	}
 	back := r.State == apply.TakingBack
 	o.printRepair(r)

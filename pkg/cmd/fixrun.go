@@ -139,7 +139,11 @@ func (o *fixCommand) repair(cmd *cobra.Command, before apply.Look, plan fixes.Pl
 	}
 	switch {
 	case o.dryRun == "server":
-		fmt.Fprintf(o.env.Out, "\nDry run: the API server accepts this; nothing was changed.\nDigest: %s (apply this plan and no other: -y --confirm %s)\n", digest, digest)
+		who := "the API server accepts this"
+		if nodesOf(plan) > 0 {
+			who = "the nodes were asked, and have what is to be changed"
+		}
+		fmt.Fprintf(o.env.Out, "\nDry run: %s; nothing was changed.\nDigest: %s (apply this plan and no other: -y --confirm %s)\n", who, digest, digest)
 		return false, nil
 	case plan.Owner != nil && plan.Owner.Reverts && !o.force:
 		return false, fmt.Errorf("not applied: %s would take it back at once; %s (-o patch, yaml or kustomize prints the change for that; --force applies it here all the same)",

@@ -39,7 +39,15 @@ func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 			fmt.Fprintln(w, line)
 		}
 	}
-	fmt.Fprintf(w, "risk: %s\n\n", plan.Fix.Risk)
+	fmt.Fprintf(w, "risk: %s\n", plan.Fix.Risk)
+	switch n := nodesOf(plan); n {
+	case 0:
+	case 1:
+		fmt.Fprintln(w, "on a node, by a pod that runs as root there for a moment")
+	default:
+		fmt.Fprintf(w, "on %d nodes, one after the other, by a pod that runs as root there for a moment\n", n)
+	}
+	fmt.Fprintln(w)
 	for _, p := range previews {
 		text, err := apply.Diff(p.Ref, p.Before, p.After, "repaired")
 		if err != nil {
@@ -47,6 +55,7 @@ func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 		}
 		o.printDiff(w, text)
 	}
+	showUnits(w, plan)
 	if len(plan.Restarts) > 0 {
 		fmt.Fprintln(w, "\nThen deleted, so that they start again at once:")
 		for _, p := range plan.Restarts {
@@ -59,6 +68,28 @@ func (o *fixCommand) show(plan fixes.Plan, previews []apply.Preview) error {
 		o.paragraphs(w, "\nManaged by "+report.Clean(plan.Owner.Name)+":", []string{plan.Owner.Where})
 	}
 	return w.Flush()
+}
+
+// nodesOf counts the nodes that a plan changes.
+func nodesOf(plan fixes.Plan) int {
+	names := map[string]bool{}
+	for _, c := range plan.Changes {
+		if s, err := fixes.SettingOf(c.Object()); err == nil {
+			names[s.Node] = true
+		}
+	}
+	return len(names)
+}
+
+// showUnits names what systemd restarts on nodes.
+func showUnits(w io.Writer, plan fixes.Plan) {
+	title := "\nRestarted with that, one node after the other; containers go on meanwhile:\n"
+	for _, c := range plan.Changes {
+		if setting, err := fixes.SettingOf(c.After); err == nil && setting.Unit != "" {
+			fmt.Fprintf(w, "%s  %s of Node %s\n", title, report.Clean(setting.Unit), report.Clean(setting.Node))
+			title = ""
+		}
+	}
 }
 
 func (o *fixCommand) paragraphs(w io.Writer, title string, texts []string) {

@@ -139,7 +139,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	for _, list := range objects {
 		for _, obj := range list {
-			redact(obj.(metav1.Object)) // the snapshot holds these, the bundle what is left of them
+			withoutSecrets(obj.(metav1.Object)) // the snapshot holds these, the bundle what is left of them
 		}
 	}
 	opts := cmp.Options{cmpopts.IgnoreUnexported(Snapshot{}), cmpopts.EquateEmpty(), cmpopts.IgnoreTypes(metav1.TypeMeta{}),

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/redact"
 )
 
 // lastApplied holds a copy of a whole object, with everything that was cut from the
@@ -32,9 +33,11 @@ type Recorder struct {
 	packer
 }
 
-// Record keeps a redacted copy of an object: without managedFields, without the
-// last-applied annotation, without values of environment variables. ConfigMaps outside
-// the network stack's namespaces are left out.
+// Record keeps a redacted copy of an object: without managedFields, without annotations that
+// hold a copy of it, without values of headers and of environment
+// variables but switches, without what
+// has the form or the name of a secret. ConfigMaps outside the network stack's namespaces
+// are left out.
 func (r *Recorder) Record(src *Source, obj runtime.Object) error {
 	obj = obj.DeepCopyObject()
 	meta, ok := obj.(metav1.Object)
@@ -44,13 +47,13 @@ func (r *Recorder) Record(src *Source, obj runtime.Object) error {
 	if src == ConfigMaps && !SystemNamespace(meta.GetNamespace()) {
 		return nil
 	}
-	redact(meta)
+	withoutSecrets(meta)
 	obj.GetObjectKind().SetGroupVersionKind(gvk(src))
 	data, err := json.Marshal(obj)
 	if err != nil {
 		return fmt.Errorf("recording %s %s: %w", src.Kind, meta.GetName(), err)
 	}
-	data = readable(data)
+	data = []byte(redact.Anywhere(string(readable(data))))
 	name := src.Name + ".json"
 	if src.Namespaced {
 		name = meta.GetNamespace() + "/" + name
@@ -93,19 +96,15 @@ func (r *Recorder) Merge(from *Recorder) error {
 	return nil
 }
 
-func redact(obj metav1.Object) {
+func withoutSecrets(obj metav1.Object) {
 	obj.SetManagedFields(nil)
-	if a := obj.GetAnnotations(); a[lastApplied] != "" {
-		a = maps.Clone(a)
-		delete(a, lastApplied)
-		obj.SetAnnotations(a)
-	}
+	redactTexts(obj)
 	if spec := podSpec(obj); spec != nil {
 		redactEnv(spec.InitContainers)
 		redactEnv(spec.Containers)
 		for i := range spec.EphemeralContainers {
 			for j := range spec.EphemeralContainers[i].Env {
-				spec.EphemeralContainers[i].Env[j].Value = ""
+				redactVariable(&spec.EphemeralContainers[i].Env[j])
 			}
 		}
 	}
@@ -133,33 +132,53 @@ func gvk(src *Source) schema.GroupVersionKind {
 func redactEnv(containers []corev1.Container) {
 	for i := range containers {
 		for j := range containers[i].Env {
-			containers[i].Env[j].Value = ""
+			redactVariable(&containers[i].Env[j])
 		}
 	}
 }
 
-// WriteTo hands the files of a bundle to write, in a fixed order, each with its size in
-// bytes: what was recorded, and everything of the snapshot that is not an API object.
-func (r *Recorder) WriteTo(s *Snapshot, write func(name string, size int64, body io.Reader) error) error {
+// Entry is one file of a bundle: Open begins it anew each time, Size is its bytes.
+type Entry struct {
+	Name string
+	Size int64
+	Open func() (io.Reader, error)
+}
+
+// Entries returns the files of a bundle in a fixed order: what was recorded, and everything
+// of the snapshot that is not an API object. Nothing may be recorded from then on.
+func (r *Recorder) Entries(s *Snapshot) ([]Entry, error) {
 	if err := r.flush(); err != nil {
-		return err
+		return nil, err
 	}
 	files := map[string][]byte{}
 	if err := snapshotFiles(s, files); err != nil {
+		return nil, err
+	}
+	var out []Entry
+	for name, text := range files {
+		if r.lists[name] == nil {
+			out = append(out, Entry{name, int64(len(text)), func() (io.Reader, error) { return bytes.NewReader(text), nil }})
+		}
+	}
+	for name, list := range r.lists {
+		out = append(out, Entry{name, list.size(), list.reader})
+	}
+	slices.SortFunc(out, func(x, y Entry) int { return strings.Compare(x.Name, y.Name) })
+	return out, nil
+}
+
+// WriteTo hands the files of a bundle to write, each with its size in bytes.
+func (r *Recorder) WriteTo(s *Snapshot, write func(name string, size int64, body io.Reader) error) error {
+	entries, err := r.Entries(s)
+	if err != nil {
 		return err
 	}
-	names := slices.AppendSeq(slices.Collect(maps.Keys(files)), maps.Keys(r.lists))
-	slices.Sort(names)
-	for _, name := range names {
-		size, body := int64(len(files[name])), io.Reader(bytes.NewReader(files[name]))
-		if list := r.lists[name]; list != nil {
-			var err error
-			if body, err = list.reader(); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			size = list.size()
+	for _, e := range entries {
+		body, err := e.Open()
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
 		}
-		if err := write(name, size, body); err != nil {
+		if err := write(e.Name, e.Size, body); err != nil {
 			return err
 		}
 	}
@@ -174,13 +193,13 @@ func snapshotFiles(s *Snapshot, files map[string][]byte) error {
 		}
 	}
 	for key, log := range s.Logs {
-		files[key+".log"] = []byte(log.Current)
+		files[key+".log"] = []byte(redact.Log(log.Current))
 		if log.Previous != "" {
-			files[key+".previous.log"] = []byte(log.Previous)
+			files[key+".previous.log"] = []byte(redact.Log(log.Previous))
 		}
 	}
 	for node, config := range s.Configz {
-		data, err := json.Marshal(map[string]any{"kubeletconfig": config})
+		data, err := json.Marshal(map[string]any{"kubeletconfig": withoutHeaders(config)})
 		if err != nil {
 			return fmt.Errorf("saving configz of node %s: %w", node, err)
 		}
@@ -188,7 +207,7 @@ func snapshotFiles(s *Snapshot, files map[string][]byte) error {
 	}
 	for node, byPath := range s.Files {
 		for path, text := range byPath {
-			files[nodesDir+"/"+node+"/host"+path] = []byte(text)
+			files[nodesDir+"/"+node+"/host"+path] = []byte(redact.Log(text))
 		}
 	}
 	for name, list := range map[string]any{answersFile: s.Answers, triesFile: s.Tries} {
@@ -197,23 +216,24 @@ func snapshotFiles(s *Snapshot, files map[string][]byte) error {
 			return fmt.Errorf("saving %s: %w", name, err)
 		}
 		if string(data) != "null" {
-			files[name] = data
+			files[name] = []byte(redact.Anywhere(string(data)))
 		}
 	}
 	for key, scrapes := range s.Metrics {
 		for _, scrape := range scrapes {
-			files[key+"/metrics/"+scrape.At.Format(scrapeName)] = []byte(scrape.Text)
+			files[key+"/metrics/"+scrape.At.Format(scrapeName)] = []byte(redact.Log(scrape.Text))
 		}
 	}
 	for key, body := range s.Proxy {
 		namespace, rest, _ := strings.Cut(key, "/")
 		pod, rest, _ := strings.Cut(rest, "/")
-		files[namespace+"/"+pod+"/proxy/"+rest] = []byte(body)
+		files[namespace+"/"+pod+"/proxy/"+rest] = []byte(redact.Log(body))
 	}
 	var err error
 	if files[manifestFile], err = json.MarshalIndent(manifest, "", "  "); err != nil {
 		return err
 	}
-	files[gapsFile], err = json.MarshalIndent(s.Gaps, "", "  ")
+	gaps, err := json.MarshalIndent(s.Gaps, "", "  ")
+	files[gapsFile] = []byte(redact.Anywhere(string(gaps)))
 	return err
 }

@@ -1,6 +1,8 @@
 package facts
 
 import (
+	"errors"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -26,6 +28,12 @@ type Setting struct {
 	// Value is nil where it is not there.
 	Value *string `json:"value,omitempty"`
 }
+
+// ErrAsItWas says that a node whose setting was to be changed is as it was.
+var ErrAsItWas = errors.New("the node is as it was")
+
+// AsItWas adds ErrAsItWas to an error.
+func AsItWas(err error) error { return fmt.Errorf("%w (%w)", err, ErrAsItWas) }
 
 // asideSuffix makes a name that neither containerd (libcni takes .conf, .conflist and
 // .json) nor a plugin takes up.

@@ -1,8 +1,10 @@
 package fixes
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -10,7 +12,6 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/coredns"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/kubelet"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/corefile"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/host"
 )
@@ -22,7 +23,7 @@ const kubeletUnit = "kubelet.service"
 var KubeletResolvConf = &Fix{
 	ID:      "kubelet-resolvconf",
 	Title:   "Give pods the node's real DNS servers: resolvConf of the kubelet",
-	For:     []*checks.Check{kubelet.ResolvConfLoopback, coredns.Loop},
+	For:     []*checks.Check{coredns.Loop, kubelet.ResolvConfLoopback},
 	Risk:    Restarts,
 	OnNodes: true,
 	Settle:  loopWindow,
@@ -40,28 +41,24 @@ or systemd does not run it. On kubeadm clusters write the same into ConfigMap ku
 takes it back; where nodes are made from a template, put it there.`,
 }
 
-// realServers are the files in which resolvers keep the servers that they ask, by which one is
-// preferred (systemd-resolved.service(8), NetworkManager.conf(5)).
-var realServers = []string{"/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf", "/run/NetworkManager/resolv.conf"}
-
 func planKubeletResolvConf(s *facts.Snapshot, f checks.Finding, params Params) (Plan, error) {
 	if s.Depth < facts.Host {
 		return Plan{}, errors.New("what the nodes' files say is not known: it takes --depth host")
 	}
+	found := kubelet.ResolvConfLoopback.Run(s)
+	if f.Check == kubelet.ResolvConfLoopback {
+		found = slices.DeleteFunc(found, func(r checks.Finding) bool { return r.Subject != f.Subject })
+	} else if !slices.ContainsFunc(found, func(r checks.Finding) bool { return samePods(s, r, f) }) {
+		return Plan{}, errors.New("no kubelet is known to hand the pods that loop a loopback address: the loop has another cause")
+	}
 	var plan Plan
-	for _, r := range kubelet.ResolvConfLoopback.Run(s) {
-		if f.Check == kubelet.ResolvConfLoopback && r.Subject != f.Subject {
-			continue
-		}
+	for _, r := range found {
 		change, err := resolvConfChange(s, r.Subject.Name, params)
 		if err != nil {
 			return Plan{}, err
 		}
 		plan.Changes = append(plan.Changes, change)
 		plan.Restarts = append(plan.Restarts, dnsPodsOn(s, r.Subject.Name)...)
-	}
-	if len(plan.Changes) == 0 {
-		return Plan{}, errors.New("no kubelet is known to hand out a loopback address: the loop has another cause")
 	}
 	for _, p := range plan.Restarts {
 		if (p.Owner.Kind == "Deployment" || p.Owner.Kind == "DaemonSet") && !slices.Contains(plan.Rollouts, p.Owner) {
@@ -71,6 +68,11 @@ func planKubeletResolvConf(s *facts.Snapshot, f checks.Finding, params Params) (
 	plan.Warnings = []string{"Other pods with dnsPolicy Default keep the old resolv.conf until they are made anew."}
 	plan.Manual = []string{"On kubeadm clusters: write the same resolvConf into ConfigMap kube-system/kubelet-config, or the next upgrade takes it back."}
 	return plan, nil
+}
+
+// samePods tells whether two findings show in the same pod.
+func samePods(s *facts.Snapshot, a, b checks.Finding) bool {
+	return slices.ContainsFunc(podsOf(s, a), func(p *facts.Pod) bool { return slices.Contains(podsOf(s, b), p) })
 }
 
 func dnsPodsOn(s *facts.Snapshot, node string) []*facts.Pod {
@@ -83,42 +85,65 @@ func resolvConfChange(s *facts.Snapshot, node string, params Params) (Change, er
 	v := host.Of(s, node)
 	setting, err := resolvConfSetting(v)
 	if err != nil {
-		return Change{}, fmt.Errorf("Node %s: %w", node, err)
+		return Change{}, fmt.Errorf("node %s: %w", node, err)
 	}
-	i := slices.IndexFunc(realServers, func(file string) bool { return file != effective(s, node) && namesServers(v, file) })
-	if i < 0 {
-		return Change{}, fmt.Errorf("Node %s has no file with real DNS servers (%s were looked for); write one, and set resolvConf of its kubelet to it by hand", node, strings.Join(realServers, ", "))
+	file, err := realServers(s, v)
+	if err != nil {
+		return Change{}, fmt.Errorf("node %s: %w", node, err)
 	}
 	value, read := params.Settings[setting.Key()]
-	if !read {
+	switch {
+	case !read:
 		return Change{}, &UnreadError{setting}
+	case value != nil && *value == file:
+		return Change{}, fmt.Errorf("node %s: %s says resolvConf: %s already, but its kubelet runs with another one: restart it (systemctl restart kubelet)", node, setting.Path, file)
 	}
-	return settingChange(setting.With(value), &realServers[i]), nil
+	return settingChange(setting.With(value), &file), nil
 }
 
-// effective is the file that a node's kubelet reads.
-func effective(s *facts.Snapshot, node string) string {
-	if k := s.Configz[node]; k != nil && k.ResolverConfig != nil {
-		return *k.ResolverConfig
+// realServers returns the file of a node in which the resolver there keeps the servers that
+// it asks.
+func realServers(s *facts.Snapshot, v host.View) (string, error) {
+	unknown, unfit := "", ""
+	for _, file := range realResolvers() {
+		text, found := v.Read(file)
+		if own := leadsBack(s, text); own != "" {
+			unfit = cmp.Or(unfit, fmt.Sprintf("%s names %s", file, own))
+		} else if found && len(nameservers(s, text)) > 0 {
+			return file, nil
+		}
+		unknown = cmp.Or(unknown, v.Unknown(file))
 	}
-	return ""
+	looked := strings.Join(realResolvers(), ", ")
+	switch {
+	case unknown != "":
+		return "", fmt.Errorf("whether it has a file with real DNS servers (%s) is not known: %s", looked, unknown)
+	case unfit != "":
+		return "", fmt.Errorf("%s, and no other file has real DNS servers (%s were looked for); write one, and set resolvConf of its kubelet to it by hand", unfit, looked)
+	}
+	return "", fmt.Errorf("it has no file with real DNS servers (%s were looked for); write one, and set resolvConf of its kubelet to it by hand", looked)
 }
 
-// namesServers tells whether a file names servers, and none of them a loopback address.
-func namesServers(v host.View, file string) bool {
-	text, _ := v.Read(file)
-	found := false
+// leadsBack returns the server of a resolv.conf that leads the questions of CoreDNS back to
+// itself, or "".
+func leadsBack(s *facts.Snapshot, text string) string {
 	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "nameserver" {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "nameserver" {
 			continue
 		}
-		if corefile.Loopback(fields[1]) {
-			return false
+		addr, err := netip.ParseAddr(words[1])
+		if err != nil {
+			continue
 		}
-		found = true
+		if addr = addr.Unmap(); addr.IsLoopback() {
+			return addr.String() + ", a loopback address"
+		}
+		if whose := ownAddress(s, addr); whose != "" {
+			return addr.String() + ", " + whose
+		}
 	}
-	return found
+	return ""
 }
 
 // resolvConfSetting finds where a node's kubelet takes resolvConf from.
@@ -129,7 +154,11 @@ func resolvConfSetting(v host.View) (facts.Setting, error) {
 		case "--resolv-conf":
 			return facts.Setting{}, errors.New("the kubelet is started with --resolv-conf, which wins over its configuration: change it there, by hand")
 		case "--config-dir":
-			for _, file := range v.Under(path.Clean(flag.Value)) {
+			dir := path.Clean(flag.Value)
+			if why := v.Unknown(dir + "/*.conf"); why != "" {
+				return facts.Setting{}, fmt.Errorf("whether a file of %s sets resolvConf, which would win over the kubelet's configuration, is not known: %s", dir, why)
+			}
+			for _, file := range v.Under(dir) {
 				if text, _ := v.Read(file); strings.Contains(text, "resolvConf") {
 					return facts.Setting{}, fmt.Errorf("%s sets resolvConf, and wins over the kubelet's configuration: change it there, by hand", file)
 				}

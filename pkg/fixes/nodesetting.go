@@ -36,8 +36,11 @@ func IsSetting(u *unstructured.Unstructured) bool {
 // that a repair may change: a journal's entry may have been written by anybody.
 func SettingOf(u *unstructured.Unstructured) (facts.Setting, error) {
 	var s facts.Setting
-	if !IsSetting(u) {
-		return s, errors.New("it is no setting of a node")
+	switch {
+	case u == nil:
+		return s, errors.New("there is no setting of a node")
+	case !IsSetting(u):
+		return s, fmt.Errorf("%s is no setting of a node", u.GetKind())
 	}
 	fields, _, _ := unstructured.NestedMap(u.Object, "setting")
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &s); err != nil {

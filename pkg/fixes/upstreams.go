@@ -21,7 +21,7 @@ var errNoUpstream = errors.New("which DNS servers should CoreDNS ask? Name them 
 // realResolvers are the files in which nodes keep the servers behind a local stub:
 // those of systemd-resolved and NetworkManager.
 func realResolvers() []string {
-	return []string{"/run/systemd/resolve/resolv.conf", "/run/NetworkManager/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"}
+	return []string{"/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf", "/run/NetworkManager/resolv.conf"}
 }
 
 // upstreams returns the DNS servers that the user named, or else those that the
@@ -64,18 +64,26 @@ func unfit(s *facts.Snapshot, addr netip.Addr) error {
 	case addr.IsUnspecified(), addr.IsMulticast(), addr.Zone() != "", addr.Is6() && addr.IsLinkLocalUnicast():
 		return errors.New("not the address of a server that pods can reach")
 	}
+	if whose := ownAddress(s, addr); whose != "" {
+		return fmt.Errorf("that is %s, which would close the loop again", whose)
+	}
+	return nil
+}
+
+// ownAddress says what of the cluster's DNS has an address, or "".
+func ownAddress(s *facts.Snapshot, addr netip.Addr) string {
 	same := func(ip string) bool { return facts.SameIP(ip, addr.String()) }
 	for _, svc := range s.DNSServices() {
 		if slices.ContainsFunc(facts.ClusterIPs(svc), same) {
-			return errors.New("that is the cluster's own DNS Service, which would close the loop again")
+			return "the cluster's own DNS Service"
 		}
 	}
 	for _, p := range s.DNSPods() {
 		if slices.ContainsFunc(p.IPs(), same) && !p.HostNetwork {
-			return errors.New("that is a pod of CoreDNS itself, which would close the loop again")
+			return "a pod of CoreDNS itself"
 		}
 	}
-	return nil
+	return ""
 }
 
 // nodesOf returns the nodes that run the finding's pods first, then all others.

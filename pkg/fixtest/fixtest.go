@@ -59,7 +59,7 @@ func Run(t *testing.T, list []*fixes.Fix) {
 					refused[fix] = refused[fix] || err != nil
 					got.WriteString(describe(t, fix, finding, plan, err))
 					for _, c := range plan.Changes {
-						symmetric(t, s, c)
+						symmetric(t, s, f.params, c)
 					}
 				}
 			}
@@ -171,9 +171,9 @@ func describe(t *testing.T, fix *fixes.Fix, finding checks.Finding, plan fixes.P
 	return out.String()
 }
 
-// symmetric proves that Before is what the snapshot holds, and that the patches which
-// would be sent make After of it and it of After.
-func symmetric(t *testing.T, s *facts.Snapshot, c fixes.Change) {
+// symmetric proves that Before is what the snapshot, or the params, hold, and that the patches
+// which would be sent make After of it and it of After.
+func symmetric(t *testing.T, s *facts.Snapshot, params fixes.Params, c fixes.Change) {
 	t.Helper()
 	if c.Before == nil || c.After == nil {
 		if got, want := c.Inverse().Inverse(), c; !reflect.DeepEqual(got, want) {
@@ -184,8 +184,8 @@ func symmetric(t *testing.T, s *facts.Snapshot, c fixes.Change) {
 	if reflect.DeepEqual(c.Before, c.After) {
 		t.Errorf("%s: nothing is changed", c.Ref())
 	}
-	if !held(s, c.Before) {
-		t.Errorf("%s: Before is not the object of the snapshot", c.Ref())
+	if onNode := fixes.IsSetting(c.Before); onNode && !heldSetting(t, s, params, c.Before) || !onNode && !held(s, c.Before) {
+		t.Errorf("%s: Before is not what the snapshot holds", c.Ref())
 	}
 	if got, want := patched(t, c, c.Before), plain(t, c.After); !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: the patch does not lead to After:\n%s", c.Ref(), cmp.Diff(want, got))

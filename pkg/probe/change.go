@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -20,41 +19,38 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-// ErrNothingDone says that the node is as it was: its pod has not run, or refused.
-var ErrNothingDone = errors.New("nothing was changed on the node")
-
 // Change reads or writes one setting of a node, by a pod there that may write the setting's
 // own directory and nothing else of the node. What becomes of the node is certain only where
-// the error is nil or ErrNothingDone.
+// the error is nil or facts.ErrAsItWas.
 func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Options) (*agent.Changed, error) {
 	config = rest.CopyConfig(config)
 	config.QPS, config.WarningHandler = -1, rest.NoWarnings{}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, errors.Join(ErrNothingDone, err)
+		return nil, facts.AsItWas(err)
 	}
 	opts.Depth = facts.Host
 	r := &run{client: client, s: new(facts.Snapshot), opts: opts, longest: longestChange}
 	home, err := r.ready(ctx)
 	if err != nil {
-		return nil, errors.Join(ErrNothingDone, err)
+		return nil, facts.AsItWas(err)
 	}
 	defer home.close(ctx)
 	n, err := client.CoreV1().Nodes().Get(ctx, c.Setting.Node, metav1.GetOptions{})
 	if err != nil {
-		return nil, errors.Join(ErrNothingDone, fmt.Errorf("reading Node %s: %w", c.Setting.Node, err))
+		return nil, facts.AsItWas(fmt.Errorf("reading Node %s: %w", c.Setting.Node, err))
 	}
 	job, err := changeJob(opts.Image, home, n, c)
 	if err != nil {
-		return nil, errors.Join(ErrNothingDone, err)
+		return nil, facts.AsItWas(err)
 	}
 	results, why := r.results(ctx, home, job, []*corev1.Node{n})
 	result := results[n.Name]
 	switch {
 	case result == nil && !c.Write:
-		return nil, errors.Join(ErrNothingDone, fmt.Errorf("looking at Node %s: %s", n.Name, why(n.Name)))
+		return nil, facts.AsItWas(fmt.Errorf("looking at Node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
 	case result == nil && home.neverRan(ctx):
-		return nil, errors.Join(ErrNothingDone, fmt.Errorf("on Node %s: %s", n.Name, why(n.Name)))
+		return nil, facts.AsItWas(fmt.Errorf("node %s: %s", n.Name, strings.TrimSpace(why(n.Name)+" "+r.complaint(ctx))))
 	case result == nil:
 		return nil, fmt.Errorf("what became of Node %s is not known: %s", n.Name, why(n.Name))
 	case result.Changed == nil:

@@ -154,7 +154,19 @@ func (r *run) podsOf(job *batchv1.Job) cache.ListerWatcher {
 func (r *run) refused(ctx context.Context, job *batchv1.Job) string {
 	ctx, cancel := context.WithTimeout(ctx, goodbye/6)
 	defer cancel()
-	about := fields.Set{"involvedObject.name": job.Name, "type": corev1.EventTypeWarning}
+	return r.warned(ctx, fields.Set{"involvedObject.name": job.Name})
+}
+
+// complaint returns what the newest event about any pod complains of: a directory that cannot
+// be mounted.
+func (r *run) complaint(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye/6)
+	defer cancel()
+	return r.warned(ctx, fields.Set{"involvedObject.kind": "Pod"})
+}
+
+func (r *run) warned(ctx context.Context, about fields.Set) string {
+	about["type"] = corev1.EventTypeWarning
 	list, err := r.client.CoreV1().Events(Namespace).List(ctx, metav1.ListOptions{FieldSelector: about.String()})
 	if err != nil || len(list.Items) == 0 {
 		return ""

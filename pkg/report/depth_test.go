@@ -12,6 +12,7 @@ func TestDepthFlag(t *testing.T) {
 	shallow := &checks.Check{Needs: []*facts.Source{facts.Pods, facts.PodLogs}}
 	files := &checks.Check{Needs: []*facts.Source{facts.Nodes}, MayUse: []*facts.Source{facts.Files}}
 	tries := &checks.Check{Needs: []*facts.Source{facts.Tries}}
+	onNode := &checks.Check{ID: "on-node", Needs: []*facts.Source{facts.Files}}
 	for _, tt := range []struct {
 		check  *checks.Check
 		depth  facts.Depth
@@ -20,8 +21,9 @@ func TestDepthFlag(t *testing.T) {
 	}{
 		{shallow, facts.Host, "", ""}, {files, facts.Logs, "", ""}, {files, facts.Host, "", " --depth host"},
 		{tries, facts.Host, "", " --depth probe"}, {tries, facts.Probe, "", " --depth probe"}, {files, facts.Host, "b.tar.gz", ""},
+		{onNode, facts.Host, "", " --allow-node-changes"},
 	} {
-		r := Report{Snapshot: &facts.Snapshot{Depth: tt.depth}, Bundle: tt.bundle}
+		r := Report{Snapshot: &facts.Snapshot{Depth: tt.depth}, Bundle: tt.bundle, OnNodes: map[string]bool{"on-node": true}}
 		if got := flagsFor(r, tt.check); got != tt.want {
 			t.Errorf("%v at %s of %q: %q, want %q", tt.check.Needs, tt.depth, tt.bundle, got, tt.want)
 		}

@@ -51,6 +51,8 @@ type cluster struct {
 	bare    plane.State // as it is without any state
 	keys    plane.Keys  // as they were last
 	turns   turns
+
+	settings map[string]facts.Setting // of nodes, that the plan changes, as they were, by their keys
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -71,28 +73,39 @@ func newCluster(t *testing.T) *cluster {
 // connect returns what repairs the cluster through the proxy.
 func (c *cluster) connect(t *testing.T) *apply.Applier {
 	t.Helper()
-	config := &rest.Config{Host: c.proxy.URL, QPS: -1, Timeout: time.Minute, WarningHandler: rest.NoWarnings{}}
+	c.hurry.gone = c.proxy.Gone
+	a, err := repairing(c.proxy.URL, c.dir, &c.hurry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Mapper = c.mapper
+	return a
+}
+
+// repairing returns what repairs the cluster behind a proxy, and its nodes, without a mapper.
+func repairing(proxy, dir string, hurry *impatient) (*apply.Applier, error) {
+	config := &rest.Config{Host: proxy, QPS: -1, Timeout: time.Minute, WarningHandler: rest.NoWarnings{}}
 	config.Wrap(apply.Once)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		c.hurry.next, c.hurry.gone = next, c.proxy.Gone
-		return &c.hurry
+		hurry.next = next
+		return hurry
 	})
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	core, err := typedcorev1.NewForConfigAndClient(config, client)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	objects, err := dynamic.NewForConfigAndClient(config, client)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	return &apply.Applier{
-		Client: objects, Mapper: c.mapper, Server: c.proxy.URL, Now: time.Now,
-		Journal: &apply.Journal{ConfigMaps: core, Dir: c.dir},
-	}
+		Client: objects, Server: proxy, Now: time.Now, Nodes: reached{client, proxy},
+		Journal: &apply.Journal{ConfigMaps: core, Dir: dir},
+	}, nil
 }
 
 // impatient is a client that can be told that its time is over.
@@ -108,7 +121,7 @@ var errTimeOut = fmt.Errorf("the time of a test: %w", context.DeadlineExceeded)
 // RoundTrip is one request at a time. A server that is gone refuses the next one; were it
 // only cut, client-go would repeat each read for ten seconds.
 func (i *impatient) RoundTrip(r *http.Request) (*http.Response, error) {
-	if i.gone() {
+	if i.gone != nil && i.gone() {
 		return nil, syscall.ECONNREFUSED
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
@@ -184,6 +197,9 @@ func (c *cluster) live(t *testing.T, objects []json.RawMessage) []json.RawMessag
 // get reads an object past the proxy; nil where there is none.
 func (c *cluster) get(t *testing.T, kind schema.GroupVersionKind, namespace, name string) *unstructured.Unstructured {
 	t.Helper()
+	if kind == settingKind {
+		return c.setting(name)
+	}
 	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if meta.IsNoMatchError(err) {
 		return nil

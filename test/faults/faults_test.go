@@ -22,6 +22,7 @@ type count struct {
 	resumed int // faults of taking it up again
 	kept    int
 	kills   int
+	onNodes bool
 }
 
 // TestFaults lets every fault happen at every write of every fix, and of its undo, and some
@@ -31,7 +32,7 @@ func TestFaults(t *testing.T) {
 	var table []*count
 	all := sick(t)
 	for i, fix := range fixes.All() {
-		n := &count{fix: fix.ID, index: i}
+		n := &count{fix: fix.ID, index: i, onNodes: fix.OnNodes}
 		table = append(table, n)
 		t.Run(fix.ID, func(t *testing.T) {
 			tr := c.find(t, fix, all)

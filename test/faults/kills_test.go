@@ -31,7 +31,7 @@ type death struct {
 	end     []string     // the command that brings what is left to an end
 }
 
-// kills ends the process of the real command at some writes: of a repair and of its undo
+// kills ends the process of the real command, or of one in its stead (order), at some writes: of a repair and of its undo
 // after the first change, of which the journal does not know yet, and at one that is
 // another for each fix; of fix --resume at one that is another for each.
 func (tr *trial) kills(t *testing.T, n *count, repair, undo []string) {
@@ -140,11 +140,15 @@ func (tr *trial) bring(t *testing.T, entry *apply.Repair, end []string) error {
 	return tr.undo(t, entry)
 }
 
-// command returns a command line of the plugin as a process of its own.
+// command returns a command line of the plugin as a process of its own, or, where nodes are
+// changed, one of the tests' that does the same.
 func (tr *trial) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
+	if len(tr.settings) > 0 {
+		return tr.ownProcess(t, ctx, args)
+	}
 	cmd := exec.CommandContext(ctx, plane.Program("kubectl-netdoctor"), append(args, "--kubeconfig", tr.kubeconfig(t))...)
 	cmd.Env = []string{"HOME=" + tr.dir, "XDG_STATE_HOME=" + tr.dir, "PATH=" + os.Getenv("PATH")}
 	return cmd

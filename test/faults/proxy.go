@@ -21,8 +21,9 @@ import (
 
 // Proxy stands in front of an API server and takes whom it serves for its administrator.
 type Proxy struct {
-	URL  string
-	next http.Handler
+	URL      string
+	Settings Settings // of nodes, as if the API server served them
+	next     http.Handler
 
 	mu     sync.Mutex
 	fault  *Fault
@@ -47,7 +48,11 @@ func NewProxy(t *testing.T, config *rest.Config) *Proxy {
 	reverse := httputil.NewSingleHostReverseProxy(target)
 	reverse.Transport, reverse.FlushInterval = transport, -1
 	reverse.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
-	p := &Proxy{next: reverse}
+	p := &Proxy{}
+	mux := http.NewServeMux()
+	mux.Handle(settingsPath, &p.Settings)
+	mux.Handle("/", reverse)
+	p.next = mux
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.URL = server.URL
@@ -198,6 +203,9 @@ func line(r *http.Request) string {
 	}
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	if path == settingsPath {
+		return "SET " + r.URL.Query().Get("key")
+	}
 	var options metav1.DeleteOptions
 	if r.Method == http.MethodDelete && json.Unmarshal(body, &options) == nil && len(options.DryRun) > 0 {
 		return ""

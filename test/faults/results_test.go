@@ -25,11 +25,19 @@ func write(t *testing.T, table []*count) {
 	fmt.Fprintln(w, "FIX\tSTATE\tWRITES\tFAULTS\tRESUMED\tKILLS\tSURVIVED")
 	var all count
 	for _, n := range table {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", n.fix, n.state, n)
+		fix := n.fix
+		if n.onNodes {
+			fix += " *"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", fix, n.state, n)
 		all.writes, all.tried, all.resumed = all.writes+n.writes, all.tried+n.tried, all.resumed+n.resumed
 		all.kills, all.kept = all.kills+n.kills, all.kept+n.kept
 	}
 	fmt.Fprintf(w, "%d fixes\t\t%s\n", len(table), &all)
+	if slices.ContainsFunc(table, func(n *count) bool { return n.onNodes }) {
+		fmt.Fprint(w, "\n* It changes nodes. Here their settings are a stand-in's, to which the same faults happen, and what is killed is a process\n"+
+			"that does with package apply what the command does, which would look at nodes by pods.\n")
+	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,8 @@ func (c *cluster) newTrial(t *testing.T, fix *fixes.Fix, o offer) (*trial, error
 	}
 	c.nodes.Play(today.files)
 	tr := &trial{cluster: c, fix: fix, state: today, plan: p.plan}
+	c.settings = settingsOf(t, p.plan)
+	c.proxy.Settings.Reset(c.settings)
 	c.keys = c.store.Keys(t)
 	tr.start = c.store.Everything(t)
 	tr.former = tr.objects(t)
@@ -85,6 +87,7 @@ func (tr *trial) objects(t *testing.T) objects {
 func (tr *trial) reset(t *testing.T) {
 	t.Helper()
 	tr.keys = tr.store.Reset(t, tr.start, tr.keys, volatile...)
+	tr.proxy.Settings.Reset(tr.settings)
 	if err := os.RemoveAll(tr.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +133,9 @@ func (tr *trial) touched(t *testing.T) []string {
 		if !apart {
 			out = append(out, key)
 		}
+	}
+	for _, key := range tr.proxy.Settings.Written() {
+		out = append(out, settingsPath+"/"+key)
 	}
 	slices.Sort(out)
 	return out

@@ -27,6 +27,8 @@ type turns struct {
 var atOnce = map[string]int{
 	"carried on: POST":   2,
 	"taken back: DELETE": 2,
+	"carried on: SET":    2,
+	"taken back: SET":    2,
 	"carried on: DELETE": 8, // all
 	"taken back: POST":   8,
 }

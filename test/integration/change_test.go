@@ -88,7 +88,7 @@ func TestChangeThatNeverBegins(t *testing.T) {
 			begin := time.Now()
 			got, warned, err := f.change(ctx, forwarding(node, write))
 			end()
-			if !errors.Is(err, probe.ErrNothingDone) || !strings.Contains(err.Error(), want) || got != nil || len(warned) > 0 {
+			if !errors.Is(err, facts.ErrAsItWas) || !strings.Contains(err.Error(), want) || got != nil || len(warned) > 0 {
 				t.Errorf("%s, write %t: got %+v, warnings %q, error %v", node, write, got, warned, err)
 			}
 			if took := time.Since(begin); took > 25*time.Second {
@@ -108,7 +108,7 @@ func TestChangeLost(t *testing.T) {
 		ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
 		_, warned, err := f.change(ctx, forwarding(node, true))
 		end()
-		if err == nil || errors.Is(err, probe.ErrNothingDone) || !strings.Contains(err.Error(), "what became of Node "+node+" is not known") || len(warned) > 0 {
+		if err == nil || errors.Is(err, facts.ErrAsItWas) || !strings.Contains(err.Error(), "what became of Node "+node+" is not known") || len(warned) > 0 {
 			t.Errorf("%s: warnings %q, error %v", node, warned, err)
 		}
 		f.clean(t)

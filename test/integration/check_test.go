@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kubectl-netdoctor/netdoctor/test/plane"
 )
@@ -44,6 +45,15 @@ func TestLiveEqualsBundle(t *testing.T) {
 			saved := p.runIn(t, t.Context(), sameClock(p.env(t), now), "check", "-o", "json", "--from", bundle)
 			if diff := cmp.Diff(live.stdout, saved.stdout); diff != "" || live.code != saved.code {
 				t.Errorf("live (exit %d) and saved (exit %d) differ:\n%s", live.code, saved.code, diff)
+			}
+
+			hidden := filepath.Join(t.TempDir(), "hidden.tar.gz")
+			if o := p.runIn(t, t.Context(), sameClock(p.env(t), now), "capture", "--anonymize", "-f", hidden); o.code != 0 || !strings.Contains(o.stderr, "pseudonyms") {
+				t.Fatalf("capture --anonymize: exit %d, %s", o.code, o.stderr)
+			}
+			anonymous := p.runIn(t, t.Context(), sameClock(p.env(t), now), "check", "-o", "json", "--from", hidden)
+			if diff := cmp.Diff(rootsOf(t, live), rootsOf(t, anonymous), cmpopts.SortSlices(strings.Compare)); diff != "" || live.code != anonymous.code {
+				t.Errorf("live (exit %d) and anonymised (exit %d) have other roots:\n%s", live.code, anonymous.code, diff)
 			}
 
 			original := p.runIn(t, t.Context(), p.env(t), "check", "-o", "json", "--from", name)

@@ -25,7 +25,7 @@ type kubelet struct {
 }
 
 // serve listens on the kubelets' port of every address until the test ends.
-func (k kubelet) serve(t *testing.T) {
+func (k kubelet) serve(t testing.TB) {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", func(w http.ResponseWriter, r *http.Request) {

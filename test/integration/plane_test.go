@@ -19,7 +19,7 @@ import (
 type api struct{ *plane.Plane }
 
 // start starts a control plane that ends with the test.
-func start(t *testing.T, args ...string) api {
+func start(t testing.TB, args ...string) api {
 	t.Helper()
 	return api{plane.Start(t, args...)}
 }

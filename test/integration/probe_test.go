@@ -44,7 +44,7 @@ type fleet struct {
 }
 
 // newFleet makes the nodes, all of which have one address: that of the stand-in.
-func newFleet(t *testing.T, p api, count int) *fleet {
+func newFleet(t testing.TB, p api, count int) *fleet {
 	t.Helper()
 	f := &fleet{p: p, refuse: map[string]string{}, hang: map[string]bool{}, idle: map[string]bool{}, prints: func(_, node string) string { return result(node) }}
 	for i := range count {
@@ -92,7 +92,7 @@ func result(node string) string {
 	return out.String()
 }
 
-func (f *fleet) run(t *testing.T) {
+func (f *fleet) run(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -165,7 +165,7 @@ func (f *fleet) start(ctx context.Context, p *corev1.Pod) {
 }
 
 // snapshot is what is known before pods look.
-func (f *fleet) snapshot(t *testing.T, depth facts.Depth) *facts.Snapshot {
+func (f *fleet) snapshot(t testing.TB, depth facts.Depth) *facts.Snapshot {
 	t.Helper()
 	list, err := f.p.Client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	if err != nil {
@@ -189,7 +189,7 @@ func (f *fleet) snapshot(t *testing.T, depth facts.Depth) *facts.Snapshot {
 	return b.Build()
 }
 
-func (f *fleet) look(t *testing.T, ctx context.Context, config *rest.Config, depth facts.Depth) (*facts.Snapshot, []string) {
+func (f *fleet) look(t testing.TB, ctx context.Context, config *rest.Config, depth facts.Depth) (*facts.Snapshot, []string) {
 	t.Helper()
 	var warned []string
 	s, err := probe.Run(ctx, config, f.snapshot(t, depth), probe.Options{
@@ -202,14 +202,14 @@ func (f *fleet) look(t *testing.T, ctx context.Context, config *rest.Config, dep
 }
 
 // clean fails where anything is left.
-func (f *fleet) clean(t *testing.T) {
+func (f *fleet) clean(t testing.TB) {
 	t.Helper()
 	if _, err := f.p.Client.CoreV1().Namespaces().Get(context.Background(), probe.Namespace, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("namespace %s is left behind: %v", probe.Namespace, err)
 	}
 }
 
-func startFleet(t *testing.T, count int) *fleet {
+func startFleet(t testing.TB, count int) *fleet {
 	return newFleet(t, start(t, "--controllers=job-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller"), count)
 }
 

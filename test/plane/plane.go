@@ -31,7 +31,7 @@ type Plane struct {
 }
 
 // Start starts a control plane that ends with the test; args are those of lab up.
-func Start(t *testing.T, args ...string) *Plane {
+func Start(t testing.TB, args ...string) *Plane {
 	t.Helper()
 	state := filepath.Join(t.TempDir(), "state")
 	args = append([]string{"up", "--state", state,
@@ -66,7 +66,7 @@ func Start(t *testing.T, args ...string) *Plane {
 }
 
 // Connect returns a control plane that runs already.
-func Connect(t *testing.T, kubeconfig string) *Plane {
+func Connect(t testing.TB, kubeconfig string) *Plane {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
@@ -83,7 +83,7 @@ func Connect(t *testing.T, kubeconfig string) *Plane {
 // it did not give out, and judge APIServices: no state would stay what it is. Everybody
 // else may write, and it may note the addresses that it gives out for them, and write what
 // is spared.
-func (p *Plane) ForbidServer(t *testing.T, spared ...*facts.Source) {
+func (p *Plane) ForbidServer(t testing.TB, spared ...*facts.Source) {
 	t.Helper()
 	const name = "states-stay-as-they-are"
 	groups := []string{"events.k8s.io"}
@@ -123,7 +123,7 @@ func (p *Plane) ForbidServer(t *testing.T, spared ...*facts.Source) {
 // probe is a user by whom it is seen whether the policy holds.
 const probe = "netdoctor-probe"
 
-func (p *Plane) awaitPolicy(t *testing.T, group, resource, name string) {
+func (p *Plane) awaitPolicy(t testing.TB, group, resource, name string) {
 	t.Helper()
 	config := rest.CopyConfig(p.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: probe, Groups: []string{"system:masters"}}

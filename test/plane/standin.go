@@ -45,7 +45,7 @@ func (n *StandIn) Play(files []facts.File) {
 }
 
 // Serve listens until the test ends, on the ports that check asks.
-func (n *StandIn) Serve(t *testing.T) {
+func (n *StandIn) Serve(t testing.TB) {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", func(w http.ResponseWriter, r *http.Request) { n.now.Load().log(w, r) })
@@ -144,18 +144,18 @@ func (s *scene) answer(w http.ResponseWriter, file string) {
 }
 
 // Serve runs a server of HTTP until the test ends.
-func Serve(t *testing.T, addr string, handler http.Handler) {
+func Serve(t testing.TB, addr string, handler http.Handler) {
 	t.Helper()
 	serve(t, addr, handler, nil)
 }
 
 // ServeKubelets runs a server on the kubelets' port of every address until the test ends.
-func ServeKubelets(t *testing.T, handler http.Handler) {
+func ServeKubelets(t testing.TB, handler http.Handler) {
 	t.Helper()
 	serve(t, ":10250", handler, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
 }
 
-func serve(t *testing.T, addr string, handler http.Handler, config *tls.Config) {
+func serve(t testing.TB, addr string, handler http.Handler, config *tls.Config) {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -169,7 +169,7 @@ func serve(t *testing.T, addr string, handler http.Handler, config *tls.Config) 
 	t.Cleanup(func() { _ = server.Close() })
 }
 
-func selfSigned(t *testing.T) tls.Certificate {
+func selfSigned(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

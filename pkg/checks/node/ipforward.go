@@ -46,10 +46,12 @@ it only while a node joins, and kube-proxy sets it in mode ipvs alone.
 the one which sets 0 (` + "`sysctl --system`" + ` shows the order).`,
 }
 
+// IP6Forward is the file that tells whether a node's kernel forwards IPv6, 0 or 1.
+const IP6Forward = "/proc/sys/net/ipv6/conf/all/forwarding"
+
 const (
-	ipForward  = "/proc/sys/net/ipv4/ip_forward"
-	ip6Forward = "/proc/sys/net/ipv6/conf/all/forwarding"
-	confDir    = "/proc/sys/net/ipv4/conf"
+	ipForward = "/proc/sys/net/ipv4/ip_forward"
+	confDir   = "/proc/sys/net/ipv4/conf"
 )
 
 // ipForwardParts names the settings of each node, and its interfaces and routes where it
@@ -74,7 +76,7 @@ func forwardFile(pods netip.Prefix) string {
 	if pods.Addr().Is4() {
 		return ipForward
 	}
-	return ip6Forward
+	return IP6Forward
 }
 
 // forwardFiles names the settings that a node needs: those of the families that its pods have,
@@ -112,7 +114,7 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 				f.Evidence = append(f.Evidence, checks.Quote("Pods on node "+n.Name, "none but on the node's own network"))
 			}
 			switch {
-			case file == ip6Forward || len(on) == 0:
+			case file == IP6Forward || len(on) == 0:
 			case itself:
 				continue
 			default:

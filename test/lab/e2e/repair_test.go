@@ -17,7 +17,19 @@ func (s *suite) repair(ctx context.Context, f *faults.Fault, r *Result) error {
 		return err
 	}
 	r.Fix = "kubectl netdoctor fix " + strings.Join(args, " ")
+	undo := []string{"undo", "-y"}
+	if slices.Contains(args, "--allow-node-changes") {
+		if !s.shell {
+			return nil // the doctor's image cannot be brought to its nodes
+		}
+		args, undo = append(args, "--image", doctorImage), append(undo, "--image", doctorImage)
+	}
 	fix := append([]string{"fix"}, args...)
+	if f.Deep != "" { // pods have looked at it, and may have mended it
+		if err := bounded(ctx, s.lab, f.Again); err != nil {
+			return err
+		}
+	}
 	if err := s.dryRun(ctx, append(slices.Clone(fix), "--dry-run")); err != nil {
 		return err
 	}
@@ -32,7 +44,7 @@ func (s *suite) repair(ctx context.Context, f *faults.Fault, r *Result) error {
 		return fmt.Errorf("after the fix: %w", err)
 	}
 	r.Cured = true
-	if err := s.undo(ctx, f, before); err != nil {
+	if err := s.undo(ctx, f, undo, before); err != nil {
 		return err
 	}
 	r.Undone = true
@@ -81,8 +93,8 @@ func (s *suite) awaitHealthyPods(ctx context.Context) error {
 	return eventually(ctx, healthyWithin, func() error { return probe(ctx, s.lab) })
 }
 
-func (s *suite) undo(ctx context.Context, f *faults.Fault, before objects) error {
-	if err := s.doctor.succeed(ctx, "undo", "-y"); err != nil {
+func (s *suite) undo(ctx context.Context, f *faults.Fault, undo []string, before objects) error {
+	if err := s.doctor.succeed(ctx, undo...); err != nil {
 		return err
 	}
 	after, err := readObjects(ctx, s.lab, false)

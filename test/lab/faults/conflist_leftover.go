@@ -22,12 +22,23 @@ func conflistLeftover() *Fault {
 		},
 		Shown: orders.stuck(`failed to find plugin "calico"`),
 		Mend: func(ctx context.Context, lab Lab) error {
-			if _, err := lab.Exec(ctx, last(lab), "rm", "-f", path); err != nil {
+			if _, err := lab.Exec(ctx, last(lab), "rm", "-f", path, path+".netdoctor-aside"); err != nil {
 				return err
 			}
 			return orders.recreate(ctx, lab)
 		},
-		Root: "cni-conf-residue",
+		Again: func(ctx context.Context, lab Lab) error {
+			away := func(ctx context.Context, lab Lab) error {
+				_, err := lab.Exec(ctx, last(lab), "mv", path, path+".away") // without it the pod can go
+				return err
+			}
+			back := func(ctx context.Context, lab Lab) error {
+				_, err := lab.Exec(ctx, last(lab), "mv", path+".away", path)
+				return err
+			}
+			return all(ctx, lab, away, orders.pause, back, orders.resume)
+		},
+		Root: "cni-conf-residue", Fix: []string{"cni-conf-residue", allowNodes},
 	}
 }
 

@@ -56,7 +56,9 @@ type Fault struct {
 	Mend    func(context.Context, Lab) error // undoes it by hand
 
 	// Again makes the components read their broken configuration anew, after
-	// a repair was taken back. Nil where there is no Fix.
+	// a repair was taken back, or sets once more what a look with pods mended:
+	// plugins set some of a node's kernel as they make a pod. Nil where there is
+	// no Fix.
 	Again func(context.Context, Lab) error
 
 	Root    string   // the check that must be the one root; "" where no check can name the fault yet
@@ -70,7 +72,7 @@ type Fault struct {
 func All() []*Fault {
 	return []*Fault{
 		noPlugin(), conflistDeleted(), pluginBinaryMissing(), conflistInvalid(), conflistLeftover(), subnetEnvMissing(),
-		loopResolvConf(), loopCorefileSelf(), loopCorefileService(), corefileProxy(), corefileSyntax(), corednsRBAC(),
+		loopResolvConf(), loopResolved(), loopCorefileSelf(), loopCorefileService(), corefileProxy(), corefileSyntax(), corednsRBAC(),
 		corednsOOM(), corednsScaledToZero(), corednsReplicaDeaf(), corednsNoBind(), corefileKeyMissing(), dnsSelector(), dnsPorts(),
 		dnsServiceDeleted(), kubeletClusterDNS(), kubeletResolvConf(), proxyMissing(), proxyConfigYAML(), proxyKubeconfig(), proxyKubeconfigRefused(),
 		proxyIPVS(), proxyHostname(), proxyClusterCIDR(), vxlanBlocked(), ipForwardOff(), forwardDrop(),

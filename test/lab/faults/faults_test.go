@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"net/url"
 	"os"
 	"strings"
@@ -27,7 +28,7 @@ func TestAllAreComplete(t *testing.T) {
 			if f.Root != "" && len(f.Instead) > 0 {
 				t.Errorf("Root = %q, and yet Instead = %q", f.Root, f.Instead)
 			}
-			if f.Fix != nil && (f.Again == nil || f.Root == "" || f.Fix[0] != f.Root) {
+			if f.Fix != nil && (f.Again == nil || f.Fix[0] != cmp.Or(f.Root, f.Deep)) {
 				t.Errorf("Fix = %q with Root = %q, or no Again", f.Fix, f.Root)
 			}
 		})

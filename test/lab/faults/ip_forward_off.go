@@ -1,6 +1,9 @@
 package faults
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // ipForwardOff is a hardening script that ran after the network plugin, which
 // sets it each time it makes a pod.
@@ -17,6 +20,11 @@ func ipForwardOff() *Fault {
 		Prepare: preparePair,
 		Break:   func(ctx context.Context, lab Lab) error { return all(ctx, lab, preparePair, set("0")) },
 		Shown:   pairApart,
-		Mend:    set("1"),
+		Mend: func(ctx context.Context, lab Lab) error {
+			_, err := sh(ctx, lab, last(lab), "rm -f /etc/sysctl.d/*netdoctor*")
+			return errors.Join(err, set("1")(ctx, lab))
+		},
+		Again: set("0"),
+		Fix:   []string{"node-ip-forward", allowNodes},
 	}
 }

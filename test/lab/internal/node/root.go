@@ -28,7 +28,7 @@ type Config struct {
 func (n Node) makeRoot(c Config) error {
 	for _, dir := range []string{
 		"usr", "var/lib", "var/log", "var/tmp", "run", "etc/containerd", "etc/cni/net.d",
-		"etc/kubernetes/pki", "etc/systemd/user", "opt/cni/bin", "tmp", "proc", "sys", "dev", "root", "lab/bin", "lab/images",
+		"etc/kubernetes/pki", "etc/systemd/user", "etc/sysctl.d", "opt/cni/bin", "tmp", "proc", "sys", "dev", "root", "lab/bin", "lab/images",
 	} {
 		if err := os.MkdirAll(n.path("root", dir), 0o755); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package agent
+package redact
 
 import (
 	"encoding/json"
@@ -12,6 +12,7 @@ func TestHideSecrets(t *testing.T) {
 		{"a line", "password = open sesame\nmode = a\n", "password = REDACTED\nmode = a\n"},
 		{"exported", "export API_TOKEN=quince fig\nB=2\n", "export API_TOKEN=REDACTED\nB=2\n"},
 		{"YAML", "  etcd_key: quince\n  etcd_key_file: /etc/plum.pem\n", "  etcd_key: REDACTED\n  etcd_key_file: /etc/plum.pem\n"},
+		{"YAML in one line", "user: {token: quince, name: plum}, users: [{password: quince}]\n", "user: {token: REDACTED, name: plum}, users: [{password: REDACTED}]\n"},
 		{"systemd", `Environment="PLUM_TOKEN=quince fig" "MTU=1400"` + "\n", `Environment="PLUM_TOKEN=REDACTED "MTU=1400"` + "\n"},
 		{"a flag in quotes", `KUBELET_EXTRA_ARGS="--node-ip=10.1.1.1 --token=quince --v=2"` + "\n", `KUBELET_EXTRA_ARGS="--node-ip=10.1.1.1 --token=REDACTED --v=2"` + "\n"},
 		{"a flag and a word", "ExecStart=/usr/bin/kubelet --token quince --v 2\n", "ExecStart=/usr/bin/kubelet --token REDACTED --v 2\n"},
@@ -37,7 +38,7 @@ func TestHideSecrets(t *testing.T) {
 		{"a private key", "a\n-----BEGIN EC PRIVATE KEY-----\nquince\n-----END EC PRIVATE KEY-----\nb\n", "a\nREDACTED\nb\n"},
 		{"half a private key", "a\n-----BEGIN PRIVATE KEY-----\nquince\n", "a\nREDACTED"},
 	} {
-		got := hideSecrets(tc.text)
+		got := Text(tc.text)
 		if strings.Contains(got, "quince") || strings.Contains(got, "fig") {
 			t.Errorf("%s: leaks: %q", tc.name, got)
 		}
@@ -50,10 +51,10 @@ func TestHideSecrets(t *testing.T) {
 // A text can be made to take long: values in values in values.
 func TestHideSecretsDepth(t *testing.T) {
 	text := strings.Repeat("a=", 16<<10)
-	if got := hideSecrets(text); got != text {
+	if got := Text(text); got != text {
 		t.Errorf("%d bytes became %d", len(text), len(got))
 	}
-	if got := hideSecrets(text + "token=quince"); strings.Contains(got, "quince") {
+	if got := Text(text + "token=quince"); strings.Contains(got, "quince") {
 		t.Error("a secret was left in the depth")
 	}
 }
@@ -75,9 +76,9 @@ func TestHideJSON(t *testing.T) {
 		{"other quotes", `{'token': 'quince'}`, `{'token': REDACTED}`},
 		{"no quotes", `{token: quince}`, `{token: REDACTED}`},
 	} {
-		got, err := cniConf(tc.text)
-		if err != nil || strings.Contains(got, "quince") {
-			t.Errorf("%s: leaks: %q, %v", tc.name, got, err)
+		got := JSON(tc.text)
+		if strings.Contains(got, "quince") {
+			t.Errorf("%s: leaks: %q", tc.name, got)
 		}
 		if got != tc.want {
 			t.Errorf("%s:\ngot  %q\nwant %q", tc.name, got, tc.want)
@@ -88,32 +89,33 @@ func TestHideJSON(t *testing.T) {
 	}
 }
 
-// Whatever a node's files hold, looking at them ends, and JSON stays JSON.
-func FuzzFilters(f *testing.F) {
-	for _, seed := range []string{`{"token":"a","b":["c",{"password":1}]}`, "conf_dir = \"/etc\"\nbin_dirs = [\n\"a\",\n]\n", "A=\"--b='c=d'\"\n",
-		"entries drop\n00000001 00000002\n", "<4>[ 1.0] nf_conntrack: table full\n", "resolvConf: /etc/a\n"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, r := range Reads() {
-			if r.keep != nil {
-				_, _ = r.keep(text) // an error is an answer too
-			}
-		}
-		hideSecrets(text)
-		kernelLines(text)
-		if out, _ := cniConf(text); json.Valid([]byte(text)) && !json.Valid([]byte(out)) {
-			t.Errorf("%q became %q", text, out)
-		}
-	})
-}
-
 // What mayHold does not know is never looked for.
 func TestMayHold(t *testing.T) {
 	for _, name := range []string{"api-token", "Pass_Word", "passwd", "PASSPHRASE", "client.secret", "credentials", "Authorization", "client-certificate-data",
 		"certificate-authority-data", "client-key-data", "etcd_key", "wifi.psk"} {
-		if !isSecret(name) || !mayHold("a = 1\n"+name+" = quince\n") {
-			t.Errorf("%s: secret %v, may hold one %v", name, isSecret(name), mayHold(name))
+		if !IsSecret(name) || !mayHold("a = 1\n"+name+" = quince\n") {
+			t.Errorf("%s: secret %v, may hold one %v", name, IsSecret(name), mayHold(name))
+		}
+	}
+}
+
+// A log keeps its sentences, and what controllers call a key.
+func TestLog(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"key of a controller", `E1 "Unhandled Error" key="kube-system/kube-dns" secret="a/b"`, `E1 "Unhandled Error" key="kube-system/kube-dns" secret="a/b"`},
+		{"a sentence", "failed to refresh token: Unauthorized (get secrets)", "failed to refresh token: Unauthorized (get secrets)"},
+		{"password in a sentence", "login with password: quince", "login with password: REDACTED"},
+		{"assigned", `token=quince password="quince fig" x=1`, `token=REDACTED password="REDACTED" x=1`},
+		{"JSON", `{"msg":"a","api_token":"quince","n":1}`, `{"msg":"a","api_token":"REDACTED","n":1}`},
+		{"JSON in JSON", `{"msg":"{\"api_token\":\"quince\"}"}`, `{"msg":"{\"api_token\":\"REDACTED\"}"}`},
+		{"a flag", "run --token quince --v 2", "run --token REDACTED --v 2"},
+		{"in a query", "GET /?access_token=quince&x=1", "GET /?access_token=REDACTED&x=1"},
+		{"bootstrap token", "using quince.0123456789quince now", "using REDACTED now"},
+		{"name of an event", "worker.18eb733dbf71776a", "worker.18eb733dbf71776a"},
+		{"certificate", "a\n-----BEGIN CERTIFICATE-----\nquince\n-----END CERTIFICATE-----\nb", "a\nREDACTED\nb"},
+	} {
+		if got := Log(tc.text); got != tc.want {
+			t.Errorf("%s:\ngot  %q\nwant %q", tc.name, got, tc.want)
 		}
 	}
 }

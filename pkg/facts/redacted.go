@@ -1,0 +1,188 @@
+package facts
+
+import (
+	"regexp"
+	"strings"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/redact"
+)
+
+// redactTexts takes secrets out of an object's annotations, commands and messages. What is a
+// secret by its form is taken out of the whole object later.
+func redactTexts(obj metav1.Object) {
+	obj.SetAnnotations(redactAnnotations(obj.GetAnnotations()))
+	switch o := obj.(type) {
+	case *corev1.Pod:
+		redactPod(&o.Spec)
+		o.Status.Message = redact.Log(o.Status.Message)
+		for _, list := range [][]corev1.ContainerStatus{o.Status.InitContainerStatuses, o.Status.ContainerStatuses, o.Status.EphemeralContainerStatuses} {
+			for i := range list {
+				redactState(&list[i].State)
+				redactState(&list[i].LastTerminationState)
+			}
+		}
+	case *appsv1.Deployment:
+		redactTemplate(&o.Spec.Template)
+	case *appsv1.DaemonSet:
+		redactTemplate(&o.Spec.Template)
+	case *appsv1.StatefulSet:
+		redactTemplate(&o.Spec.Template)
+	case *corev1.ConfigMap:
+		o.BinaryData = nil
+		for key, text := range o.Data {
+			o.Data[key] = redactConfig(text)
+		}
+	case *corev1.Event:
+		o.Message = redact.Log(o.Message)
+	case *admissionv1.ValidatingWebhookConfiguration:
+		for i := range o.Webhooks {
+			o.Webhooks[i].ClientConfig.CABundle = nil
+		}
+	case *admissionv1.MutatingWebhookConfiguration:
+		for i := range o.Webhooks {
+			o.Webhooks[i].ClientConfig.CABundle = nil
+		}
+	case *apiregistrationv1.APIService:
+		o.Spec.CABundle = nil
+	}
+}
+
+func redactState(s *corev1.ContainerState) {
+	if s.Waiting != nil {
+		s.Waiting.Message = redact.Log(s.Waiting.Message)
+	}
+	if s.Terminated != nil {
+		s.Terminated.Message = redact.Log(s.Terminated.Message)
+	}
+}
+
+func redactTemplate(t *corev1.PodTemplateSpec) {
+	t.Annotations = redactAnnotations(t.Annotations)
+	redactPod(&t.Spec)
+}
+
+// redactAnnotations leaves out copies of whole objects, which hold what was cut from the
+// object itself, whoever put them there.
+func redactAnnotations(in map[string]string) map[string]string {
+	for key, text := range in {
+		if key == lastApplied || key == "objectset.rio.cattle.io/applied" || strings.Contains(text, `"spec":`) && strings.Contains(text, `"metadata":`) {
+			delete(in, key)
+			continue
+		}
+		if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+			in[key] = redact.JSON(text)
+		} else {
+			in[key] = redact.Log(text)
+		}
+	}
+	return in
+}
+
+func redactPod(spec *corev1.PodSpec) {
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			c := &list[i]
+			c.Command, c.Args = redactArgs(c.Command), redactArgs(c.Args)
+			for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
+				if probe != nil {
+					redactAction(probe.HTTPGet, probe.Exec)
+				}
+			}
+			if l := c.Lifecycle; l != nil {
+				for _, hook := range []*corev1.LifecycleHandler{l.PostStart, l.PreStop} {
+					if hook != nil {
+						redactAction(hook.HTTPGet, hook.Exec)
+					}
+				}
+			}
+		}
+	}
+	for i := range spec.EphemeralContainers {
+		c := &spec.EphemeralContainers[i]
+		c.Command, c.Args = redactArgs(c.Command), redactArgs(c.Args)
+	}
+}
+
+func redactAction(get *corev1.HTTPGetAction, exec *corev1.ExecAction) {
+	if get != nil {
+		get.Path = redact.Log(get.Path)
+		for i := range get.HTTPHeaders {
+			get.HTTPHeaders[i].Value = ""
+		}
+	}
+	if exec != nil {
+		exec.Command = redactArgs(exec.Command)
+	}
+}
+
+// switches are values by which plugins are told what to do, and nothing else.
+var switches = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|enabled|disabled|always|never|none|crosssubnet|bird|vxlan|geneve|ipip|autodetect)$`)
+
+// redactVariable leaves of an environment variable its name, and its value where that is a
+// switch: checks go by those of network plugins.
+func redactVariable(v *corev1.EnvVar) {
+	if !switches.MatchString(v.Value) || redact.IsSecret(v.Name) {
+		v.Value = ""
+	}
+}
+
+// redactArgs hides the values of flags whose names are those of secrets, and secrets in
+// scripts.
+func redactArgs(args []string) []string {
+	hide := false
+	for i, arg := range args {
+		flag := strings.HasPrefix(arg, "-")
+		switch {
+		case hide && !flag:
+			args[i] = redact.Hidden
+		default:
+			args[i] = redact.Log(arg)
+		}
+		hide = flag && !strings.ContainsAny(arg, "= ") && redact.IsSecret(arg) && !locates.MatchString(arg)
+	}
+	return args
+}
+
+// locates is the name of a flag or a setting that says where a secret lies.
+var locates = regexp.MustCompile(`(?i)(file|path|dir|name|namespace)$`)
+
+// spaced is a line of a Corefile with a secret in it (coredns plugin/etcd, route53, tsig,
+// azure); pathSetting one that says where a secret lies, or whether there is any.
+var (
+	spaced      = regexp.MustCompile(`(?m)^([ \t]*(?:credentials|aws_access_key|secret|password|token)[ \t]+)([^\s{:=#][^\n]*)$`)
+	pathSetting = regexp.MustCompile(`(?m)^[ \t]*["']?[\w.-]+["']?[ \t]*[:=][ \t]*["']?(?:/(?:etc|var|run|usr|opt|srv|mnt|root|home)/[\w./-]*|true|false)["']?[ \t]*$`)
+	word        = regexp.MustCompile(`\S+`)
+)
+
+// redactConfig takes secrets out of a setting or of a whole file of settings. Lines that say
+// where a secret lies stay.
+func redactConfig(text string) string {
+	if t := strings.TrimSpace(text); strings.HasPrefix(t, "{") {
+		return redact.JSON(text)
+	}
+	var out strings.Builder
+	last := 0
+	for _, at := range pathSetting.FindAllStringIndex(text, -1) {
+		out.WriteString(redact.Text(text[last:at[0]]) + text[at[0]:at[1]])
+		last = at[1]
+	}
+	text = out.String() + redact.Text(text[last:])
+	return spaced.ReplaceAllStringFunc(text, func(line string) string {
+		m := spaced.FindStringSubmatch(line)
+		return m[1] + word.ReplaceAllString(m[2], redact.Hidden)
+	})
+}
+
+// withoutHeaders leaves out of a kubelet's configuration what it sends to get pods by.
+func withoutHeaders(c *kubeletv1beta1.KubeletConfiguration) *kubeletv1beta1.KubeletConfiguration {
+	out := *c
+	out.StaticPodURLHeader, out.StaticPodURL = nil, redact.Anywhere(c.StaticPodURL)
+	return &out
+}

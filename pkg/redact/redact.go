@@ -1,0 +1,160 @@
+// Package redact takes secrets out of text: values whose names are those of secrets, and what
+// is a secret wherever it stands. It knows forms, not values: what has neither the form nor
+// the name of a secret stays.
+package redact
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Hidden stands where a secret stood.
+const Hidden = "REDACTED"
+
+var (
+	// secretName is what a name holds, without its dashes, that has a secret as value.
+	secretName = regexp.MustCompile(`token|passw|passphrase|secret|credential|authorization|certificatedata|authoritydata|keydata|(key|psk)$`)
+
+	// assignment is a name, what joins it to a value, and that: quoted, over lines too,
+	// or a word.
+	assignment = regexp.MustCompile(`([A-Za-z_][\w.-]*)(\\*["']?[ \t]*[:=][ \t]*)(\\*"[^"]*"?|'[^']*'?|[^\s"',;}\]{\[][^\s"',;}\]]*)`)
+
+	// flagValue is a flag and the word after it; a-token is no flag.
+	flagValue = regexp.MustCompile(`\B(--?[A-Za-z][\w-]*)((?:[ \t]|\\\n)+)([^\s"'-][^\s"']*|"[^"]*"?|'[^']*'?)`)
+
+	// opening is a name that begins a line or what is quoted, with all that follows: where
+	// it is a secret's, even what stands behind a space.
+	opening = regexp.MustCompile(`(?m)^([ \t]*(?:export[ \t]+)?)([A-Za-z_][\w.-]*)([ \t]*[:=][ \t]*)("[^"]*"[^\n]*|'[^']*'[^\n]*|(?:[^\n\\]|\\[\s\S])+)`)
+
+	armoured = regexp.MustCompile(`-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)-----[^"]*?(-----END [A-Z0-9 ]*-----|"|\z)`)
+	webToken = regexp.MustCompile(`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`)
+
+	// userInfo is what stands before the host of a URL, in JSON too: up to the last "@" before
+	// the path, since many write an "@" in a password as it is.
+	userInfo = regexp.MustCompile(`(:\\?/\\?/)[^/\s"']+@`)
+
+	// slashed is the same with a slash in the password: then what follows the colon is no port.
+	slashed = regexp.MustCompile(`(:\\?/\\?/)[^/\s:@"',]*:([^/\s@"',\[\]]*)/[^\s"']*@`)
+	port    = regexp.MustCompile(`^[0-9]*\\?$`)
+
+	bearer = regexp.MustCompile(`(?i)(\b(?:bearer|authorization: *basic)[ \t]+)[\w.+/=~-]{8,}`)
+
+	// bootstrapToken is one of kubeadm's (bootstrap.kubernetes.io/token); the name of an
+	// event of a node has nearly that form.
+	bootstrapToken = regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`)
+	eventSuffix    = regexp.MustCompile(`\.[0-9a-f]{16}$`)
+)
+
+// IsSecret tells whether a name is one that has a secret as value: "etcd_key", "api-token".
+func IsSecret(name string) bool { return secretName.MatchString(bare(name)) }
+
+func bare(name string) string {
+	return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
+}
+
+// mayHold tells whether anything in a text could be a secret's name: mostly nothing is,
+// and to look for it by form takes a hundred times as long.
+func mayHold(text string) bool {
+	text = bare(text)
+	return slices.ContainsFunc([]string{"token", "passw", "passphrase", "secret", "credential", "authorization", "certificatedata", "authoritydata", "key", "psk"},
+		func(word string) bool { return strings.Contains(text, word) })
+}
+
+// Text takes values out of lines such as "NAME = value", "NAME: value",
+// `Environment="NAME=value"` and "--name value" whose names are those of secrets, and
+// what is a secret wherever it stands.
+func Text(text string) string {
+	if mayHold(text) {
+		text = hideNamed(text, 0)
+	}
+	return Anywhere(text)
+}
+
+// Anywhere takes out what is a secret wherever it stands: private keys, web tokens, passwords in
+// URLs, bearer and bootstrap tokens, and certificates, which tell who somebody is.
+func Anywhere(text string) string {
+	if strings.Contains(text, "-----BEGIN") {
+		text = armoured.ReplaceAllStringFunc(text, func(block string) string {
+			if strings.HasSuffix(block, `"`) {
+				return Hidden + `"`
+			}
+			return Hidden
+		})
+	}
+	if strings.Contains(text, "eyJ") {
+		text = webToken.ReplaceAllString(text, Hidden)
+	}
+	if strings.Contains(text, "@") {
+		text = userInfo.ReplaceAllString(text, "${1}"+Hidden+"@")
+		text = replace(slashed, text, func(m []string) string {
+			if port.MatchString(m[2]) {
+				return m[0]
+			}
+			return m[1] + Hidden + "@"
+		})
+	}
+	if strings.Contains(text, "earer") || strings.Contains(text, "EARER") || strings.Contains(text, "asic ") {
+		text = bearer.ReplaceAllString(text, "${1}"+Hidden)
+	}
+	return bootstrapToken.ReplaceAllStringFunc(text, func(token string) string {
+		if !strings.ContainsAny(token, "0123456789") || eventSuffix.MatchString(token) {
+			return token
+		}
+		return Hidden
+	})
+}
+
+// deepest is how often a value may hold names and values itself: "A='--b=c=d'" is twice.
+const deepest = 4
+
+func hideNamed(text string, depth int) string {
+	if depth == deepest {
+		if IsSecret(text) {
+			return Hidden
+		}
+		return text
+	}
+	text = replace(opening, text, func(m []string) string {
+		if !IsSecret(m[2]) {
+			return m[0]
+		}
+		return m[1] + m[2] + m[3] + Hidden
+	})
+	text = replace(assignment, text, func(m []string) string {
+		name, value := m[1]+m[2], m[3]
+		switch quote := strings.IndexAny(value, `"'`); {
+		case strings.Trim(value, `"'`) == Hidden:
+			return m[0]
+		case IsSecret(m[1]):
+			return name + Hidden
+		case quote == 0:
+			return name + value[:1] + hideNamed(value[1:], depth+1)
+		default:
+			return name + hideNamed(value, depth+1)
+		}
+	})
+	return replace(flagValue, text, func(m []string) string {
+		if !IsSecret(m[1]) {
+			return m[0]
+		}
+		return m[1] + m[2] + Hidden
+	})
+}
+
+// replace replaces every match by what with makes of it and its groups.
+func replace(form *regexp.Regexp, text string, with func(groups []string) string) string {
+	var out strings.Builder
+	last := 0
+	for _, at := range form.FindAllStringSubmatchIndex(text, -1) {
+		groups := make([]string, len(at)/2)
+		for i := range groups {
+			if at[2*i] >= 0 {
+				groups[i] = text[at[2*i]:at[2*i+1]]
+			}
+		}
+		out.WriteString(text[last:at[0]] + with(groups))
+		last = at[1]
+	}
+	return out.String() + text[last:]
+}
