@@ -22,6 +22,7 @@ const depthsFile = "hack/docs/depths.yaml"
 // depthsNotes is what depthsFile holds.
 type depthsNotes struct {
 	Sources []struct{ Name, Read, Cost string } `json:"sources"`
+	Changes []string                            `json:"changes"`
 	Threats []threat                            `json:"threats"`
 }
 
@@ -131,6 +132,10 @@ pods and the copy of a pull secret if there was one, ` + "`kubectl netdoctor cle
 	b.WriteString("\n## What a pod reads of its node at `--depth host`\n\nNothing else is opened. Secrets are cut out on the node, before anything is sent.\n\n| Path | Why |\n|---|---|\n")
 	for _, r := range agent.Reads() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Pattern, r.Why)
+	}
+	b.WriteString("\n## What a pod changes on a node with `fix --allow-node-changes`\n\n")
+	for _, line := range notes.Changes {
+		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	b.WriteString("\n## What an attacker can and cannot do to you\n\n| Who | Tries | What comes of it | Proof |\n|---|---|---|---|\n")
 	for _, th := range notes.Threats {
