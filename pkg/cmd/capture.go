@@ -29,8 +29,9 @@ func newCapture(c *cluster) *cobra.Command {
 		Use:   "capture",
 		Short: "Save what the doctor sees, redacted, to be looked at elsewhere",
 		Long: `Save everything that the doctor reads as a bundle, for "check --from". Secrets are never read, but the one that --image-pull-secret names, which is in no bundle. ConfigMaps are those of the
-network stack alone; the values of environment variables, managedFields and last-applied annotations are left out. Logs are
-written as they are: look through them before you hand the bundle on.
+network stack alone; managedFields, copies of objects in annotations, and values of environment variables but switches such as true are left out.
+What has the form or the name of a secret (tokens, passwords, keys, certificates) is cut out of objects, logs and files of nodes. A secret that has
+neither stays: look through the bundle before you hand it on.
 
 With --anonymize names and addresses are replaced by pseudonyms: of objects, labels, hosts and domains, wherever they stand, logs and files
 of nodes included. "check --from" finds the same in it, but for what is told by how two names are spelt. Words that Kubernetes or network plugins use stay.`,
