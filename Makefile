@@ -37,7 +37,8 @@ FAULTS := E2E_LABS=5 E2E_RESULTS=$(CURDIR)/bin/e2e.json go test -C test/lab -rac
 test: deps ## every test that this machine can run
 	@mkdir -p bin
 	go test -race $(UNITS)
-	go test -race -timeout 30m $$(go list ./test/... | grep -v /test/faults$$)
+	go test -race -timeout 30m $$(go list ./test/... | grep -vE '/test/(faults|anonymity)$$')
+	go test -race -short ./test/anonymity && go test ./test/anonymity
 	go test -race -timeout 60m -v ./test/faults >bin/faults.txt 2>&1 & faults=$$!; \
 	E2E_KUBECONFIG= $(FAULTS) ./e2e . ./study ./cluster ./faults ./internal/... ./cmd/... | $(TELL) || failed=1; \
 	wait $$faults || failed=1; $(TELL) <bin/faults.txt || true; test -z "$${failed:-}"

@@ -22,7 +22,7 @@ func TestNoNames(t *testing.T) {
 		}
 		kept, of = kept+v.kept, of+v.of
 	})
-	if of < 1000 || kept > of/10 {
+	if of < 1000 && !testing.Short() || of == 0 || kept > of/10 {
 		t.Errorf("%d of %d addresses are left", kept, of)
 	}
 }
