@@ -266,7 +266,11 @@ func servicesRestart(t *testing.T, l *cluster.Cluster) {
 	before := restarts()
 	for _, service := range []string{"containerd", "kubelet"} {
 		pid := func() string {
-			out, err := l.Exec(t.Context(), "node2", "sh", "-c", "cat /proc/$(cat /run/"+service+".pid)/comm /run/"+service+".pid")
+			number := "cat /run/" + service + ".pid"
+			if service == "kubelet" { // systemd runs it
+				number = "systemctl show --property=MainPID --value " + service
+			}
+			out, err := l.Exec(t.Context(), "node2", "sh", "-c", "pid=$("+number+"); cat /proc/$pid/comm; echo $pid")
 			if err != nil {
 				t.Fatal(err)
 			}
