@@ -22,7 +22,7 @@ var UpstreamSelf = &checks.Check{
 	URL:      "https://coredns.io/plugins/forward/",
 	Needs:    []*facts.Source{facts.SystemPods, facts.ConfigMaps, facts.SystemServices},
 	MayUse:   []*facts.Source{facts.Configz, facts.PodLogs},
-	Explains: []*checks.Check{Loop, UpstreamFailing, MaxConcurrent, PodOutside, ServfailRate, Latency, symptom.DNSProbeCluster, symptom.DNSProbeExternal},
+	Explains: []*checks.Check{Loop, UpstreamFailing, MaxConcurrent, PodOutside, ServfailRate, Latency, Cache, symptom.DNSProbeCluster, symptom.DNSProbeExternal},
 	ByHand:   []string{"kubectl -n kube-system get configmap coredns -o yaml", "kubectl -n kube-system get service kube-dns"},
 	Run:      findUpstreamSelf,
 	Doc: `What CoreDNS does not know itself it forwards. Where the target is the DNS Service's own address, one of its pods
