@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"archive/tar"
+	"cmp"
 	"compress/gzip"
 	"crypto/rand"
 	"errors"
@@ -20,11 +21,16 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/report"
 )
 
+type captureCommand struct {
+	*cluster
+	file      string
+	depth     string
+	anonymous bool
+	reading
+}
+
 func newCapture(c *cluster) *cobra.Command {
-	var file string
-	depthName := facts.Logs.String()
-	var how reading
-	var anonymous bool
+	o := &captureCommand{cluster: c, depth: facts.Logs.String()}
 	cmd := &cobra.Command{
 		Use:   "capture",
 		Short: "Save what the doctor sees, redacted, to be looked at elsewhere",
@@ -38,49 +44,49 @@ of nodes included. "check --from" finds the same in it, but for what is told by 
 		Example: `  kubectl netdoctor capture -f incident.tar.gz
   kubectl netdoctor capture --depth host --anonymize   # for somebody who must not know the names`,
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
-				file = "netdoctor-" + c.env.Now().UTC().Format("20060102-150405") + ".tar.gz"
-			}
-			if _, err := os.Lstat(file); err == nil {
-				return usage("-f %s: it exists already", file)
-			}
-			if err := how.valid(); err != nil {
-				return err
-			}
-			depth, err := facts.ParseDepth(depthName)
-			if err != nil {
-				return usage("--depth %s: %w", depthName, err)
-			}
-			record := new(facts.Recorder)
-			s, err := c.live(cmd.Context(), all.Checks(), depth, how, record)
-			if err != nil {
-				return err
-			}
-			files := func(write writeFile) error { return record.WriteTo(s, write) }
-			if anonymous {
-				files = func(write writeFile) error { return anonymized(record, s, write) }
-			}
-			if err := writeBundle(file, s.Taken, files); err != nil {
-				return fmt.Errorf("writing %s: %w", file, err)
-			}
-			fmt.Fprintln(c.env.Out, file)
-			if anonymous {
-				fmt.Fprint(c.env.ErrOut, whatStays)
-			}
-			for _, src := range facts.Sources() {
-				if why := s.Missing(src); why != "" && src.Depth <= depth {
-					fmt.Fprintf(c.env.ErrOut, "not in it: %s (%s)\n", src, report.Clean(why))
-				}
-			}
-			return nil
-		},
+		RunE: o.run,
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "where to: a name that ends in .tar.gz or .tgz, or a directory to make (default netdoctor-TIME.tar.gz)")
-	cmd.Flags().BoolVar(&anonymous, "anonymize", false, "replace names and addresses by pseudonyms, in objects, logs and files of nodes; the same name is always the same, in this bundle alone")
-	addDepth(cmd, &depthName)
-	how.addFlags(cmd.Flags())
+	cmd.Flags().StringVarP(&o.file, "file", "f", "", "where to: a name that ends in .tar.gz or .tgz, or a directory to make (default netdoctor-TIME.tar.gz)")
+	cmd.Flags().BoolVar(&o.anonymous, "anonymize", false, "replace names and addresses by pseudonyms, in objects, logs and files of nodes; the same name is always the same, in this bundle alone")
+	addDepth(cmd, &o.depth)
+	o.reading.addFlags(cmd.Flags())
 	return cmd
+}
+
+func (o *captureCommand) run(cmd *cobra.Command, _ []string) error {
+	file := cmp.Or(o.file, "netdoctor-"+o.env.Now().UTC().Format("20060102-150405")+".tar.gz")
+	if _, err := os.Lstat(file); err == nil {
+		return usage("-f %s: it exists already", file)
+	}
+	if err := o.reading.valid(); err != nil {
+		return err
+	}
+	depth, err := facts.ParseDepth(o.depth)
+	if err != nil {
+		return usage("--depth %s: %w", o.depth, err)
+	}
+	record := new(facts.Recorder)
+	s, err := o.live(cmd.Context(), all.Checks(), depth, o.reading, record)
+	if err != nil {
+		return err
+	}
+	files := func(write writeFile) error { return record.WriteTo(s, write) }
+	if o.anonymous {
+		files = func(write writeFile) error { return anonymized(record, s, write) }
+	}
+	if err := writeBundle(file, s.Taken, files); err != nil {
+		return fmt.Errorf("writing %s: %w", file, err)
+	}
+	fmt.Fprintln(o.env.Out, file)
+	if o.anonymous {
+		fmt.Fprint(o.env.ErrOut, whatStays)
+	}
+	for _, src := range facts.Sources() {
+		if why := s.Missing(src); why != "" && src.Depth <= depth {
+			fmt.Fprintf(o.env.ErrOut, "not in it: %s (%s)\n", src, report.Clean(why))
+		}
+	}
+	return nil
 }
 
 // whatStays is told of an anonymised bundle: nobody should think that there is nothing in it.
