@@ -35,7 +35,8 @@ the Corefile; ` + "`dnsPolicy: ClusterFirst`" + ` on the CoreDNS pods; a company
 
 Cure that lasts: at the kubelet. Set ` + "`resolvConf`" + ` in its configuration to a file without loopback addresses (with
 systemd-resolved ` + "`/run/systemd/resolve/resolv.conf`" + `), restart it, and delete the CoreDNS pods. Every other pod
-with ` + "`dnsPolicy: Default`" + ` is cured with it. Quicker: ` + "`kubectl netdoctor fix coredns-loop`" + ` writes real
+with ` + "`dnsPolicy: Default`" + ` that is made anew is cured with it; ` + "`fix coredns-loop --with kubelet-resolvconf --allow-node-changes`" + `
+does so on nodes with systemd. Quicker: ` + "`kubectl netdoctor fix coredns-loop`" + ` writes real
 upstreams into the Corefile. Never take the plugin out: without it the loop ends in exhausted memory.`,
 }
 

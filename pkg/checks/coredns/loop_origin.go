@@ -15,7 +15,7 @@ import (
 const (
 	cureKubelet = "Set resolvConf of the kubelets to a file without loopback addresses (with systemd-resolved " +
 		"/run/systemd/resolve/resolv.conf), restart them and delete the CoreDNS pods: that lasts. " +
-		"Until then, `kubectl netdoctor fix coredns-loop` makes CoreDNS forward to real upstreams."
+		"`kubectl netdoctor fix coredns-loop --with kubelet-resolvconf --allow-node-changes` does so where systemd runs the kubelets. Until then, `kubectl netdoctor fix coredns-loop` makes CoreDNS forward to real upstreams."
 	cureCorefile = "Write the addresses of real upstreams into the Corefile in place of %s: `kubectl netdoctor fix coredns-loop` does so and keeps everything else."
 	cureUnknown  = "Find what the Corefile forwards to and let it be a server that does not ask CoreDNS back: " +
 		"`kubectl netdoctor fix coredns-loop` writes real upstreams, resolvConf of the kubelets is the lasting cure where /etc/resolv.conf is forwarded to."
