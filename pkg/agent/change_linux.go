@@ -25,7 +25,7 @@ func (n node) change(ctx context.Context, c Change) *Changed {
 		return &Changed{Refused: err.Error()}
 	}
 	if c.Setting.Unit != "" {
-		if err := n.unitRuns(ctx, c.Setting.Unit); err != nil {
+		if err := n.unitRuns(ctx, c.Setting.Unit, c.Setting.Path); err != nil {
 			return &Changed{Now: now, Refused: err.Error()}
 		}
 	}
@@ -46,11 +46,11 @@ func (n node) change(ctx context.Context, c Change) *Changed {
 		return &Changed{Now: now, Refused: err.Error()}
 	}
 	if c.Setting.Unit == "" {
-		return &Changed{Now: c.To}
+		return n.written(c)
 	}
 	failed := n.restart(ctx, c.Setting.Unit)
 	if failed == nil {
-		return &Changed{Now: c.To}
+		return n.written(c)
 	}
 	why := fmt.Sprintf("%s did not stay up with it: %v", c.Setting.Unit, failed)
 	if err := back(); err != nil {
@@ -60,6 +60,18 @@ func (n node) change(ctx context.Context, c Change) *Changed {
 		return &Changed{Now: now, Broken: fmt.Sprintf("%s; it was put back, and yet: %v", why, err)}
 	}
 	return &Changed{Now: now, Refused: why + "; it was put back"}
+}
+
+// written reads what was written: a kernel may take another value for it.
+func (n node) written(c Change) *Changed {
+	now, err := n.value(c.Setting)
+	switch {
+	case err != nil:
+		return &Changed{Broken: "it was written, and cannot be read again: " + err.Error()}
+	case !facts.Same(now, c.To):
+		return &Changed{Now: now, Broken: "it was written, and is another value now"}
+	}
+	return &Changed{Now: now}
 }
 
 // node is the machine whose directories stand below a root.

@@ -51,33 +51,58 @@ func (n node) systemd(ctx context.Context) (*systemd.Conn, error) {
 	return conn, nil
 }
 
-// unitRuns says why systemd does not run a unit: then it cannot restart it either.
-func (n node) unitRuns(ctx context.Context, unit string) error {
+// unitRuns says why systemd does not run a unit with what a file holds: it cannot restart one
+// that does not run, and what was written since it was started is not in force. Who read such
+// a file would take it for done, and who restarted the unit would bring in force what somebody
+// else has written.
+func (n node) unitRuns(ctx context.Context, unit, file string) error {
 	conn, err := n.systemd(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	_, err = process(ctx, conn, unit)
-	return err
+	p, err := process(ctx, conn, unit)
+	if err != nil {
+		return err
+	}
+	open, err := n.tree().open(file, false)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	defer open.Close()
+	info, err := open.Stat()
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if info.ModTime().After(p.started) {
+		return fmt.Errorf("%s was written after %s was started, which may run with something else: on the node, systemctl restart %s, then repeat", file, unit, unit)
+	}
+	return nil
+}
+
+// running is the main process of a unit.
+type running struct {
+	pid     uint32
+	started time.Time
 }
 
 // process returns the main process of a unit that runs.
-func process(ctx context.Context, conn *systemd.Conn, unit string) (uint32, error) {
+func process(ctx context.Context, conn *systemd.Conn, unit string) (running, error) {
 	properties, err := conn.GetAllPropertiesContext(ctx, unit)
 	if err != nil {
-		return 0, fmt.Errorf("asking systemd for %s: %w", unit, err)
+		return running{}, fmt.Errorf("asking systemd for %s: %w", unit, err)
 	}
 	load, _ := properties["LoadState"].(string)
 	active, _ := properties["ActiveState"].(string)
 	pid, _ := properties["MainPID"].(uint32)
+	started, _ := properties["ExecMainStartTimestamp"].(uint64) // microseconds
 	switch {
 	case load != "loaded":
-		return 0, fmt.Errorf("systemd has no %s on this node (%s)", unit, load)
+		return running{}, fmt.Errorf("systemd has no %s on this node (%s)", unit, load)
 	case active != "active" || pid == 0:
-		return 0, fmt.Errorf("%s is %s", unit, active)
+		return running{}, fmt.Errorf("%s is %s", unit, active)
 	}
-	return pid, nil
+	return running{pid, time.UnixMicro(int64(started))}, nil
 }
 
 // restart restarts a unit and returns once it has run for a while with one process.
@@ -117,11 +142,11 @@ func staysUp(ctx context.Context, conn *systemd.Conn, unit string) error {
 			return errors.New("it was not seen to run in time")
 		case <-tick.C:
 		}
-		pid, err := process(ctx, conn, unit)
+		now, err := process(ctx, conn, unit)
 		if err != nil {
 			return err
 		}
-		if pid != first {
+		if now.pid != first.pid {
 			return errors.New("it ended, and systemd started it again")
 		}
 	}

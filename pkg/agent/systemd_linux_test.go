@@ -16,10 +16,10 @@ func TestUnitRuns(t *testing.T) {
 	t.Parallel()
 	root := withSystemd(t, unit(picky, forEver))
 	n := node{root: root}
-	if err := n.unitRuns(t.Context(), "crio.service"); err == nil || err.Error() != "systemd has no crio.service on this node (not-found)" {
+	if err := n.unitRuns(t.Context(), "crio.service", ofUnit.Path); err == nil || err.Error() != "systemd has no crio.service on this node (not-found)" {
 		t.Errorf("missing: got %v", err)
 	}
-	if err := n.unitRuns(t.Context(), "kubelet.service"); err == nil || err.Error() != "kubelet.service is inactive" {
+	if err := n.unitRuns(t.Context(), "kubelet.service", ofUnit.Path); err == nil || err.Error() != "kubelet.service is inactive" {
 		t.Errorf("inactive: got %v", err)
 	}
 	before := everything(t, filepath.Join(root, "run/kubelet"))
@@ -28,7 +28,7 @@ func TestUnitRuns(t *testing.T) {
 	}
 	unchanged(t, filepath.Join(root, "run/kubelet"), before)
 	started(t, root)
-	if err := n.unitRuns(t.Context(), "kubelet.service"); err != nil {
+	if err := n.unitRuns(t.Context(), "kubelet.service", ofUnit.Path); err != nil {
 		t.Errorf("it runs: got %v", err)
 	}
 }
@@ -52,6 +52,31 @@ func TestRestart(t *testing.T) {
 	unchanged(t, filepath.Join(root, "run/kubelet"), before)
 	if third := mainProcess(t, root); third == second {
 		t.Error("it was not restarted with what was put back")
+	}
+}
+
+// TestWrittenNotRestarted: a pod that dies between writing and restarting leaves a value that is
+// not in force, and must not pass for one.
+func TestWrittenNotRestarted(t *testing.T) {
+	t.Parallel()
+	root := withSystemd(t, unit(picky, forEver))
+	started(t, root)
+	n := node{root: root, patience: restartTime}
+	if _, err := n.set(ofUnit, word(stub), word(servers)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Change{
+		{Setting: ofUnit}, {Setting: ofUnit.With(word(servers)), To: word(stub), Write: true}, {Setting: ofUnit.With(word(stub)), To: word(servers), Write: true},
+	} {
+		if got := n.change(t.Context(), c); !strings.Contains(got.Refused, "systemctl restart kubelet.service, then repeat") {
+			t.Errorf("%+v: got %+v", c, got)
+		}
+	}
+	if err := n.restart(t.Context(), "kubelet.service"); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.change(t.Context(), Change{Setting: ofUnit}); got.Refused != "" || !facts.Same(got.Now, word(servers)) {
+		t.Errorf("after its restart: got %+v", got)
 	}
 }
 
@@ -91,11 +116,18 @@ func TestRestartInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
 		for {
 			text, err := os.ReadFile(root + ofUnit.Path)
 			if err != nil || strings.Contains(string(text), servers) {
 				cancel()
 				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
 			}
 		}
 	}()

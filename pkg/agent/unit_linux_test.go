@@ -178,9 +178,9 @@ func mainProcess(t *testing.T, root string) uint32 {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	pid, err := process(t.Context(), conn, "kubelet.service")
+	p, err := process(t.Context(), conn, "kubelet.service")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pid
+	return p.pid
 }

@@ -127,7 +127,7 @@ func replaceFile(dir int, name, text string, was bool) error {
 	file := os.NewFile(uintptr(fd), partial)
 	_, err = file.WriteString(text)
 	if label != "" {
-		_ = unix.Fsetxattr(fd, selinux, []byte(label), 0) // a kernel without SELinux may refuse it, and does not look at it
+		err = errors.Join(err, relabel(fd, label))
 	}
 	err = errors.Join(err, file.Chmod(os.FileMode(mode)), file.Sync(), file.Close())
 	switch {
@@ -146,6 +146,17 @@ func replaceFile(dir int, name, text string, was bool) error {
 // selinux is the attribute that holds a file's label: a new file gets its directory's, with
 // which its program may not be let read it.
 const selinux = "security.selinux"
+
+// relabel gives a file a label. A kernel without SELinux may refuse that, and does not look
+// at one.
+func relabel(fd int, label string) error {
+	err := unix.Fsetxattr(fd, selinux, []byte(label), 0)
+	own, _ := os.ReadFile("/proc/self/attr/current") // of SELinux: USER:ROLE:TYPE:LEVEL
+	if err == nil || strings.Count(string(own), ":") < 3 {
+		return nil
+	}
+	return fmt.Errorf("giving it the label of SELinux that it had: %w", err)
+}
 
 // labelOf is "" where there is none.
 func labelOf(dir int, name string) string {
