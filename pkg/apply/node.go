@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
@@ -53,7 +54,8 @@ func (n onNode) Get(ctx context.Context, _ string, _ metav1.GetOptions, _ ...str
 	}
 	value, err := n.nodes.Value(ctx, s)
 	if err != nil {
-		return nil, err
+		// What an API server says of a pod, such as "not found", it does not say of the setting.
+		return nil, errors.New(strings.TrimSuffix(err.Error(), " ("+facts.ErrAsItWas.Error()+")"))
 	}
 	return fixes.SettingObject(s.With(value)), nil
 }
@@ -113,7 +115,7 @@ func patched(now *unstructured.Unstructured, data []byte) (facts.Setting, error)
 // anybody, and what is shown of it is the step's Ref.
 func (s Step) setting() (facts.Setting, error) {
 	out, err := fixes.SettingOf(s.before())
-	if err == nil && s.Ref != (facts.Ref{Kind: fixes.SettingKind, Name: out.Key()}) {
+	if err == nil && s.Ref != (facts.Ref{Kind: facts.SettingKind, Name: out.Key()}) {
 		err = fmt.Errorf("it changes %s", out.Key())
 	}
 	if err != nil {
@@ -123,7 +125,9 @@ func (s Step) setting() (facts.Setting, error) {
 }
 
 // onNode tells whether a step changes a node, and not an object.
-func (s Step) onNode() bool { return s.APIVersion == fixes.SettingVersion }
+func (s Step) onNode() bool {
+	return s.APIVersion == fixes.SettingVersion && s.Ref.Kind == facts.SettingKind
+}
 
 // nodeResource returns the API of such a step.
 func (a *Applier) nodeResource(s Step) (dynamic.ResourceInterface, error) {

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -23,11 +25,13 @@ type settings struct {
 	values map[string]*string
 	asked  []string
 	refuse string // the key of the setting whose node says no
+	says   error  // with which words; "its kubelet did not stay up" by default
+	unread error  // of every read
 }
 
 func (n *settings) Value(_ context.Context, s facts.Setting) (*string, error) {
 	n.asked = append(n.asked, "read "+s.Key())
-	return n.values[s.Key()], nil
+	return n.values[s.Key()], n.unread
 }
 
 func (n *settings) Set(_ context.Context, s facts.Setting, to *string) (err error) {
@@ -44,6 +48,8 @@ func (n *settings) Set(_ context.Context, s facts.Setting, to *string) (err erro
 	switch {
 	case !facts.Same(n.values[s.Key()], s.Value):
 		return apply.ErrChanged
+	case n.refuse == s.Key() && n.says != nil:
+		return n.says
 	case n.refuse == s.Key():
 		return fmt.Errorf("its kubelet did not stay up: %w", facts.ErrAsItWas)
 	}
@@ -214,6 +220,40 @@ func TestNodeSaysNo(t *testing.T) {
 	}
 	n.is(t, lunch, oldSettings, "old lunch")
 	same(t, "entry", []apply.State{apply.RolledBack}, n.s.entries(t))
+}
+
+// TestNodeFails: whether the node is as it was decides what becomes of the entry.
+func TestNodeFails(t *testing.T) {
+	for want, says := range map[apply.State]error{
+		apply.NotApplied: facts.AsItWas(errors.New("no pod starts")),
+		apply.Pending:    errors.New("the pod is gone"),
+	} {
+		n, _, p := mixed(t)
+		p.Changes = slices.DeleteFunc(p.Changes, func(c fixes.Change) bool { return c.Ref().Name != forwarding.Key() })
+		n.refuse, n.says = forwarding.Key(), says
+		r, err := n.applier(t).Apply(t.Context(), p, nil)
+		if err == nil || r.State != want || !strings.Contains(err.Error(), says.Error()) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v: got %v and %s, want %s", says, err, r.State, want)
+		}
+	}
+}
+
+// TestNodeUnread: what the API server says of a pod, a Secret or the node itself is not said of
+// the setting: it is there, and still to be taken back.
+func TestNodeUnread(t *testing.T) {
+	n, _, p := mixed(t)
+	a := n.applier(t)
+	r, err := a.Apply(t.Context(), p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.unread = fmt.Errorf("reading --image-pull-secret: %w", apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, "typo"))
+	for _, force := range []bool{false, true} {
+		if err := a.Undo(t.Context(), r, force); err == nil || errors.Is(err, apply.ErrChanged) {
+			t.Errorf("force %t: got error %v", force, err)
+		}
+	}
+	same(t, "entry", []apply.State{apply.Applied}, n.s.entries(t))
 }
 
 // TestNodeChanged: what somebody else has set is a conflict; force takes it back all the same.

@@ -32,6 +32,7 @@ type fixCommand struct {
 	rollout     time.Duration
 	settle      time.Duration
 	repairs     *engine // of repairer
+	listing     bool    // plans are listed, and none is carried out yet
 }
 
 func newFix(c *cluster) *cobra.Command {
@@ -97,10 +98,10 @@ func (o *fixCommand) run(cmd *cobra.Command, args []string) error {
 	if err := o.readNamed(cmd.Context()); err != nil {
 		return err
 	}
-	o.filesOnly = o.params.OnNodes
 	if o.params.OnNodes && !cmd.Flags().Changed("depth") && o.from == "" {
 		o.depth = facts.Host.String()
 	}
+	o.filesOnly = o.params.OnNodes && o.depth == facts.Host.String()
 	before, err := o.look(cmd.Context(), cmd, all.Checks())
 	if err != nil {
 		return err

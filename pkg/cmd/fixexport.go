@@ -25,16 +25,8 @@ import (
 // fixOutputs are the values of -o.
 var fixOutputs = []string{"diff", "yaml", "patch", "kustomize", "rbac"}
 
-// changesNodes tells whether a plan changes nodes.
-func changesNodes(p fixes.Plan) bool {
-	return slices.ContainsFunc(p.Changes, func(c fixes.Change) bool { return fixes.IsSetting(c.Object()) })
-}
-
 // export prints plans for another way to apply them.
 func (o *fixCommand) export(look apply.Look, plans []fixes.Plan) error {
-	if i := slices.IndexFunc(plans, changesNodes); i >= 0 && o.output != "rbac" {
-		return usage("-o %s: %s changes nodes, and no object of the cluster; --dry-run shows what", o.output, plans[i].Fix.ID)
-	}
 	switch o.output {
 	case "kustomize":
 		return o.exportKustomize(plans)
@@ -193,7 +185,7 @@ func (o *fixCommand) exportRights(look apply.Look, plans []fixes.Plan) error {
 	if err != nil {
 		return usage("--depth %s: %w", o.depth, err)
 	}
-	if slices.ContainsFunc(plans, changesNodes) {
+	if slices.ContainsFunc(plans, func(p fixes.Plan) bool { return p.Fix.OnNodes }) {
 		depth = max(depth, facts.Host) // pods read and write the nodes, as those do that look
 	}
 	looking := slices.DeleteFunc(sourcesFor(all.Checks(), false), func(s *facts.Source) bool { return s.Depth > depth })

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,6 +52,8 @@ func toldWith(n *cause.Node, of []checks.Finding) []checks.Finding {
 
 // offers makes the plan of each finding that can be cured.
 func (o *fixCommand) offers(cmd *cobra.Command, look apply.Look) []offer {
+	o.listing = true
+	defer func() { o.listing = false }()
 	var out []offer
 	for _, f := range curable(look) {
 		out = append(out, o.planFor(cmd.Context(), look, f))
@@ -117,7 +120,10 @@ func (o *fixCommand) printOffers(list []offer) {
 // line tells a plan in one line: what it does, how risky that is and whose the objects are.
 func (x offer) line() string {
 	parts := []string{x.fix.Title, x.fix.Risk.String()}
+	var unread *fixes.UnreadError
 	switch {
+	case errors.As(x.err, &unread):
+		parts = append(parts, "its node is asked first")
 	case x.err != nil:
 		parts = append(parts, "not planned: "+x.err.Error())
 	case x.plan.Owner != nil && x.plan.Owner.Reverts:

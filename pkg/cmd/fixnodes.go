@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/apply"
@@ -50,7 +50,9 @@ func (o *fixCommand) repairer() (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Nodes = e.nodes(o.cluster, o.reading)
+	if o.params.OnNodes {
+		e.Nodes = e.nodes(o.cluster, o.reading)
+	}
 	o.repairs = e
 	return e, nil
 }
@@ -92,21 +94,29 @@ func (n *nodes) Value(ctx context.Context, s facts.Setting) (*string, error) {
 	return changed.Now, nil
 }
 
-// Set is apply.Nodes'. Where the kubelet is restarted, the node must be Ready after it and its
-// kubelet tell the new value: else the old one is put back.
+// Set is apply.Nodes'. Where the kubelet is restarted, it must tell the new value after it, and
+// the node be Ready if it was: else the old one is put back, and waited for the same way.
 func (n *nodes) Set(ctx context.Context, s facts.Setting, to *string) error {
+	if s.Unit == "" {
+		return n.write(ctx, s, to)
+	}
+	was, err := n.condition(ctx, s.Node)
+	if err != nil {
+		return facts.AsItWas(fmt.Errorf("reading Node %s: %w", s.Node, err))
+	}
 	if err := n.write(ctx, s, to); err != nil {
 		return err
 	}
-	if s.Unit == "" {
-		return nil
-	}
-	n.progress("waiting for Node " + s.Node + " to be Ready")
-	why := n.settled(ctx, s.With(to))
+	n.progress("waiting for the kubelet of Node " + s.Node)
+	why := n.settled(ctx, s.With(to), was)
 	if why == nil {
 		return nil
 	}
-	if err := n.write(ctx, s.With(to), s.Value); err != nil {
+	err = n.write(ctx, s.With(to), s.Value)
+	if err == nil {
+		err = n.settled(ctx, s, was)
+	}
+	if err != nil {
 		// Neither may say that the node is as it was, whatever it is of: they are not wrapped.
 		return errors.New("node " + s.Node + ": " + why.Error() + "; and putting it back failed: " + err.Error())
 	}
@@ -144,12 +154,12 @@ func told(text string) string {
 }
 
 // settled waits until the kubelet of a node is at work with a setting.
-func (n *nodes) settled(ctx context.Context, s facts.Setting) error {
+func (n *nodes) settled(ctx context.Context, s facts.Setting, was corev1.NodeCondition) error {
 	ctx, cancel := context.WithTimeout(ctx, n.patience)
 	defer cancel()
 	last := errors.New("nothing was heard of it")
 	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
-		last = n.ready(ctx, s)
+		last = n.ready(ctx, s, was)
 		return last == nil, nil
 	})
 	if err != nil {
@@ -158,25 +168,47 @@ func (n *nodes) settled(ctx context.Context, s facts.Setting) error {
 	return nil
 }
 
-func (n *nodes) ready(ctx context.Context, s facts.Setting) error {
-	node, err := n.client.CoreV1().Nodes().Get(ctx, s.Node, metav1.GetOptions{})
+// condition returns what a node says of being Ready; nothing where it does not say so.
+func (n *nodes) condition(ctx context.Context, name string) (corev1.NodeCondition, error) {
+	node, err := n.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return err
+		return corev1.NodeCondition{}, err
 	}
-	i := slices.IndexFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == corev1.NodeReady })
-	if i < 0 {
-		return errors.New("it does not tell whether it is Ready")
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c, nil
+		}
 	}
-	if c := node.Status.Conditions[i]; c.Status != corev1.ConditionTrue {
-		return fmt.Errorf("it is not Ready: %s", told(c.Message))
-	}
+	return corev1.NodeCondition{}, nil
+}
+
+// resolvConfDefault is what a kubelet takes where the field is not there
+// (k8s.io/kubernetes pkg/kubelet/apis/config/v1beta1, SetDefaults_KubeletConfiguration).
+const resolvConfDefault = "/etc/resolv.conf"
+
+// ready says why a kubelet is not yet at work with a setting. What the API server holds of a
+// node may be of the kubelet before: one that has started tells its state at once.
+func (n *nodes) ready(ctx context.Context, s facts.Setting, was corev1.NodeCondition) error {
 	config, _, err := gather.Configz(ctx, n.client, s.Node)
 	if err != nil {
 		return fmt.Errorf("its kubelet does not tell its configuration: %w", err)
 	}
-	// Where the field is not there the kubelet takes /etc/resolv.conf.
-	if s.Field == "resolvConf" && s.Value != nil && (config.ResolverConfig == nil || *config.ResolverConfig != *s.Value) {
+	if s.Field == "resolvConf" && ptr.Deref(config.ResolverConfig, resolvConfDefault) != ptr.Deref(s.Value, resolvConfDefault) {
 		return errors.New("its kubelet goes on with another resolvConf")
+	}
+	if was.Status != corev1.ConditionTrue {
+		return nil // that had another reason
+	}
+	now, err := n.condition(ctx, s.Node)
+	switch {
+	case err != nil:
+		return err
+	case now.Status == "":
+		return errors.New("it does not tell whether it is Ready")
+	case now.Status != corev1.ConditionTrue:
+		return fmt.Errorf("it is not Ready: %s", told(now.Message))
+	case now.LastHeartbeatTime.Equal(&was.LastHeartbeatTime):
+		return errors.New("its kubelet has not told its state since it was restarted")
 	}
 	return nil
 }

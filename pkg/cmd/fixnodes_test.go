@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,9 +28,11 @@ func word(text string) *string { return &text }
 // aNode stands in for the pods on a node, and for what the API server says of the node.
 type aNode struct {
 	value   *string
-	ready   string // the condition; "" for none
-	configz *string
-	status  int // of the answers, where not 200
+	was     string  // the condition before anything is written; "True" by default
+	ready   string  // the same with another value than the stub's; "" for none
+	configz *string // with another value than the stub's
+	silent  bool    // the kubelet tells its state no more
+	status  int     // of the answers once something was written, where not 200
 	answers []func(agent.Change) (*agent.Changed, error)
 	changes []string
 	asked   atomic.Int32
@@ -57,18 +60,26 @@ func (a *aNode) change(_ context.Context, c agent.Change) (*agent.Changed, error
 func (a *aNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.asked.Add(1)
 	w.Header().Set("Content-Type", "application/json")
-	if a.status != 0 {
+	if a.status != 0 && len(a.changes) > 0 {
 		w.WriteHeader(a.status)
 		fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":"Forbidden","message":"no"}`, a.status)
 		return
 	}
+	ready, configz := cmp.Or(a.was, "True"), a.value
+	if !facts.Same(a.value, word(stubFile)) {
+		ready, configz = a.ready, a.configz
+	}
 	if strings.HasSuffix(r.URL.Path, "/configz") {
-		_ = json.NewEncoder(w).Encode(map[string]any{"kubeletconfig": map[string]any{"resolvConf": a.configz}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"kubeletconfig": map[string]any{"resolvConf": configz}})
 		return
 	}
+	beat := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	if !a.silent {
+		beat = beat.Add(time.Duration(len(a.changes)) * time.Minute)
+	}
 	conditions := []any{map[string]any{"type": "MemoryPressure", "status": "False"}}
-	if a.ready != "" {
-		conditions = append(conditions, map[string]any{"type": "Ready", "status": a.ready, "message": "PLEG is not healthy"})
+	if ready != "" {
+		conditions = append(conditions, map[string]any{"type": "Ready", "status": ready, "message": "PLEG is not healthy", "lastHeartbeatTime": beat})
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Node", "apiVersion": "v1", "metadata": map[string]any{"name": "quince-7"}, "status": map[string]any{"conditions": conditions}})
 }
@@ -99,15 +110,18 @@ func TestNodeSettles(t *testing.T) {
 	for name, tt := range map[string]struct {
 		node *aNode
 		why  string // "" where it is well
+		lost bool   // whether the node is as it was is not known
 	}{
-		"well":                   {&aNode{ready: "True", configz: word(realFile)}, ""},
-		"not Ready":              {&aNode{ready: "False", configz: word(realFile)}, "it is not Ready: PLEG is not healthy; it was put back"},
-		"not heard of":           {&aNode{ready: "Unknown", configz: word(realFile)}, "it is not Ready: PLEG is not healthy; it was put back"},
-		"without the condition":  {&aNode{configz: word(realFile)}, "it does not tell whether it is Ready; it was put back"},
-		"with the old value":     {&aNode{ready: "True", configz: word(stubFile)}, "its kubelet goes on with another resolvConf; it was put back"},
-		"with none":              {&aNode{ready: "True"}, "its kubelet goes on with another resolvConf; it was put back"},
-		"nobody may look at it":  {&aNode{status: http.StatusForbidden}, "no; it was put back"},
-		"the API server is gone": {&aNode{status: http.StatusServiceUnavailable}, "; it was put back"},
+		"well":                   {&aNode{ready: "True", configz: word(realFile)}, "", false},
+		"never Ready":            {&aNode{was: "False", ready: "False", configz: word(realFile)}, "", false},
+		"not Ready":              {&aNode{ready: "False", configz: word(realFile)}, "it is not Ready: PLEG is not healthy; it was put back", false},
+		"not heard of":           {&aNode{ready: "Unknown", configz: word(realFile)}, "it is not Ready: PLEG is not healthy; it was put back", false},
+		"without the condition":  {&aNode{configz: word(realFile)}, "it does not tell whether it is Ready; it was put back", false},
+		"with the old value":     {&aNode{ready: "True", configz: word(stubFile)}, "its kubelet goes on with another resolvConf; it was put back", false},
+		"with none":              {&aNode{ready: "True"}, "its kubelet goes on with another resolvConf; it was put back", false},
+		"Ready as of before":     {&aNode{ready: "True", configz: word(realFile), silent: true}, "its kubelet has not told its state since it was restarted; and putting it back failed", true},
+		"nobody may look at it":  {&aNode{status: http.StatusForbidden}, "no; and putting it back failed", true},
+		"the API server is gone": {&aNode{status: http.StatusServiceUnavailable}, "; and putting it back failed", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := tt.node
@@ -125,7 +139,7 @@ func TestNodeSettles(t *testing.T) {
 				}
 			} else {
 				want = append(want, "write "+stubFile)
-				if !errors.Is(err, facts.ErrAsItWas) || !strings.Contains(err.Error(), tt.why) || *a.value != stubFile {
+				if err == nil || errors.Is(err, facts.ErrAsItWas) == tt.lost || !strings.Contains(err.Error(), tt.why) || *a.value != stubFile {
 					t.Errorf("got error %v and value %s", err, *a.value)
 				}
 			}
@@ -133,6 +147,14 @@ func TestNodeSettles(t *testing.T) {
 				t.Errorf("got %q, want %q", a.changes, want)
 			}
 		})
+	}
+}
+
+// TestNodeUnread: nothing is written on a node of which nothing is known.
+func TestNodeUnread(t *testing.T) {
+	a := &aNode{value: word(stubFile), changes: []string{"an earlier one"}, status: http.StatusForbidden}
+	if err := a.nodes(t).Set(t.Context(), ofKubelet, word(realFile)); !errors.Is(err, facts.ErrAsItWas) || len(a.changes) > 1 {
+		t.Errorf("got error %v and %q", err, a.changes)
 	}
 }
 

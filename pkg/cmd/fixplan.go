@@ -50,6 +50,9 @@ func (o *fixCommand) planFor(ctx context.Context, look apply.Look, f checks.Find
 // plan makes the plan of one fix. An object that the snapshot keeps in part is read whole
 // first, and a manifest of the catalogue once a plan wants it.
 func (o *fixCommand) plan(ctx context.Context, s *facts.Snapshot, fix *fixes.Fix, f checks.Finding) (fixes.Plan, error) {
+	if fix.OnNodes && slices.Contains([]string{"yaml", "patch", "kustomize"}, o.output) {
+		return fixes.Plan{}, usage("-o %s: %s changes nodes, and no object of the cluster; --dry-run shows what", o.output, fix.ID)
+	}
 	var last facts.Ref
 	for {
 		plan, err := fixes.Offer(s, fix, f, o.params)
@@ -62,7 +65,7 @@ func (o *fixCommand) plan(ctx context.Context, s *facts.Snapshot, fix *fixes.Fix
 			continue
 		}
 		var setting *fixes.UnreadError
-		if errors.As(err, &setting) && o.from == "" {
+		if errors.As(err, &setting) && o.reads(setting.Setting) {
 			if err := o.readSetting(ctx, setting.Setting); err != nil {
 				return plan, err
 			}
@@ -79,18 +82,31 @@ func (o *fixCommand) plan(ctx context.Context, s *facts.Snapshot, fix *fixes.Fix
 	}
 }
 
-// readSetting reads a setting on its node.
+// reads tells whether a setting that a plan must know can be had here: a pod reads it on its
+// node, which neither a list of what could be repaired nor a dry run of the client's starts.
+func (o *fixCommand) reads(s facts.Setting) bool {
+	_, again := o.params.Settings[s.Key()]
+	return !again && (o.output == "rbac" || o.from == "" && o.dryRun != "client" && !o.listing)
+}
+
+// readSetting reads a setting on its node. The rights of a plan are the same whatever it is.
 func (o *fixCommand) readSetting(ctx context.Context, s facts.Setting) error {
+	if o.params.Settings == nil {
+		o.params.Settings = map[string]*string{}
+	}
+	if o.output == "rbac" {
+		o.params.Settings[s.Key()] = nil
+		return nil
+	}
 	e, err := o.repairer()
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, o.within(facts.Host))
+	defer cancel()
 	value, err := e.Nodes.Value(ctx, s)
 	if err != nil {
 		return err
-	}
-	if o.params.Settings == nil {
-		o.params.Settings = map[string]*string{}
 	}
 	o.params.Settings[s.Key()] = value
 	return nil

@@ -139,11 +139,7 @@ func (o *fixCommand) repair(cmd *cobra.Command, before apply.Look, plan fixes.Pl
 	}
 	switch {
 	case o.dryRun == "server":
-		who := "the API server accepts this"
-		if nodesOf(plan) > 0 {
-			who = "the nodes were asked, and have what is to be changed"
-		}
-		fmt.Fprintf(o.env.Out, "\nDry run: %s; nothing was changed.\nDigest: %s (apply this plan and no other: -y --confirm %s)\n", who, digest, digest)
+		fmt.Fprintf(o.env.Out, "\nDry run: %s; nothing was changed.\nDigest: %s (apply this plan and no other: -y --confirm %s)\n", accepted(plan.Fix.OnNodes), digest, digest)
 		return false, nil
 	case plan.Owner != nil && plan.Owner.Reverts && !o.force:
 		return false, fmt.Errorf("not applied: %s would take it back at once; %s (-o patch, yaml or kustomize prints the change for that; --force applies it here all the same)",
@@ -158,7 +154,7 @@ func (o *fixCommand) repair(cmd *cobra.Command, before apply.Look, plan fixes.Pl
 	if err != nil {
 		return false, stopped(repair, changed(err))
 	}
-	o.tell("\nApplied as repair %s. To take it back:\n  kubectl netdoctor undo %s", repair.ID, repair.ID)
+	o.tell("\nApplied as repair %s. To take it back:\n  kubectl netdoctor %s", repair.ID, undoOf(repair))
 	if o.noVerify {
 		return true, nil
 	}
@@ -178,13 +174,33 @@ func (e *engine) permitted(ctx context.Context, plan fixes.Plan) error {
 	return fmt.Errorf("you lack rights for this repair; nothing was changed. What is missing, as rules: %s (-o rbac prints all that it takes)", asRules(missing))
 }
 
+// undoOf is the command that takes a repair back, and resumeOf the one that carries it on.
+func undoOf(r *apply.Repair) string { return "undo " + r.ID + allowed(r) }
+
+func resumeOf(r *apply.Repair) string { return "fix --resume " + r.ID + allowed(r) }
+
+func allowed(r *apply.Repair) string {
+	if r.OnNodes() {
+		return " --allow-node-changes"
+	}
+	return ""
+}
+
+// accepted says who went along with a dry run.
+func accepted(onNodes bool) string {
+	if onNodes {
+		return "the nodes were asked, and have what is to be changed"
+	}
+	return "the API server accepts this"
+}
+
 // stopped says how things stand after a repair that did not come to its end.
 func stopped(repair *apply.Repair, err error) error {
 	switch {
 	case repair != nil && repair.Half():
-		return fmt.Errorf("%w; repair %s is half done: kubectl netdoctor undo %s takes it back, fix --resume %s carries it on", err, repair.ID, repair.ID, repair.ID)
+		return fmt.Errorf("%w; repair %s is half done: kubectl netdoctor %s takes it back, %s carries it on", err, repair.ID, undoOf(repair), resumeOf(repair))
 	case repair != nil && repair.Open():
-		return fmt.Errorf("%w; repair %s stands, kubectl netdoctor undo %s takes it back", err, repair.ID, repair.ID)
+		return fmt.Errorf("%w; repair %s stands, kubectl netdoctor %s takes it back", err, repair.ID, undoOf(repair))
 	case repair != nil && repair.State == apply.RolledBack:
 		return fmt.Errorf("%w; what was written is taken back", err)
 	}

@@ -53,7 +53,7 @@ func (o *fixCommand) verify(cmd *cobra.Command, e *engine, r repaired) error {
 		return o.cured(ctx, e, r, answers, notAsked)
 	case apply.CannotSay:
 		err := e.Close(ctx, r.repair, apply.Applied, "whether it cured is not known: "+why)
-		return &exit{exitUnknown, errors.Join(fmt.Errorf("applied, but whether it cured is not known: %s; kubectl netdoctor undo %s takes it back", why, r.repair.ID), err)}
+		return &exit{exitUnknown, errors.Join(fmt.Errorf("applied, but whether it cured is not known: %s; kubectl netdoctor %s takes it back", why, undoOf(r.repair)), err)}
 	}
 	o.tell("Not cured: %s\nTaking it back.", report.Clean(why))
 	if err := e.RollBack(context.WithoutCancel(ctx), r.repair, "not cured: "+why); err != nil {

@@ -64,7 +64,7 @@ func halfText(r *apply.Repair) string {
 	if r.State == apply.TakingBack {
 		done = fmt.Sprintf("it was being taken back, %d of %d changes still stand, the last of them perhaps not", r.Done, len(r.Steps))
 	}
-	return fmt.Sprintf("Repair %s is half done: %s. kubectl netdoctor undo %s takes it back, kubectl netdoctor fix --resume %s carries it on.", r.ID, done, r.ID, r.ID)
+	return fmt.Sprintf("Repair %s is half done: %s. kubectl netdoctor %s takes it back, kubectl netdoctor %s carries it on.", r.ID, done, undoOf(r), resumeOf(r))
 }
 
 func (c *cluster) tellOne(repairs []*apply.Repair, id string, problem error) error {

@@ -25,7 +25,8 @@ did. --force takes the repair's own change back all the same and keeps the rest 
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&o.force, "force", false, "also where somebody has changed the object since; what else they changed is kept")
-	o.addImageFlags(cmd.Flags(), "where the repair changed nodes")
+	cmd.Flags().BoolVar(&o.params.OnNodes, "allow-node-changes", false, "take back what a repair changed on nodes as well, by a pod that runs as root there for a moment")
+	o.addImageFlags(cmd.Flags(), "with --allow-node-changes")
 	cmd.Flags().StringVar(&o.dryRun, "dry-run", "none", "server: show what would be done, write nothing; none")
 	cmd.Flags().Lookup("dry-run").NoOptDefVal = "server"
 	return cmd
@@ -67,7 +68,7 @@ func (o *fixCommand) undo(cmd *cobra.Command, args []string) error {
 		o.printDiff(o.env.Out, text)
 	}
 	if o.dryRun == "server" {
-		fmt.Fprintln(o.env.Out, "\nDry run: the API server accepts this; nothing was changed.")
+		fmt.Fprintln(o.env.Out, "\nDry run: "+accepted(repair.OnNodes())+"; nothing was changed.")
 		return nil
 	}
 	if err := o.ask(ctx, "Take it back?", o.yes); err != nil {

@@ -43,6 +43,9 @@ func (r Ref) String() string {
 	case ClusterDNS():
 		return "cluster DNS"
 	}
+	if r.Kind == SettingKind {
+		return settingWords(r.Name)
+	}
 	return r.Kind + " " + r.Key()
 }
 

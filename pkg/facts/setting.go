@@ -52,6 +52,22 @@ func (s Setting) Key() string {
 	return key
 }
 
+// SettingKind is the kind of a Ref whose name is the Key of a setting.
+const SettingKind = "NodeSetting"
+
+// settingWords write a Key as people read it: Node NAME, PATH.
+func settingWords(key string) string {
+	node, where, found := strings.Cut(key, ":")
+	if !found {
+		return SettingKind + " " + key
+	}
+	file, field, found := strings.Cut(where, "#")
+	if found {
+		return "Node " + node + ", " + field + " in " + file
+	}
+	return "Node " + node + ", " + file
+}
+
 // With returns the setting with another value.
 func (s Setting) With(value *string) Setting {
 	s.Value = value

@@ -10,26 +10,23 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-// SettingVersion and SettingKind mark a Change of a node's setting, which no API server
+// SettingVersion and facts.SettingKind mark a Change of a node's setting, which no API server
 // knows: it goes through the same steps as an object, and package apply sends it to its node.
-const (
-	SettingVersion = "node.netdoctor/v1"
-	SettingKind    = "NodeSetting"
-)
+const SettingVersion = "node.netdoctor/v1"
 
 // SettingObject returns a setting in the form that changes have.
 func SettingObject(s facts.Setting) *unstructured.Unstructured {
 	fields, _ := runtime.DefaultUnstructuredConverter.ToUnstructured(&s) // of strings and bools: it cannot fail
 	u := &unstructured.Unstructured{Object: map[string]any{"setting": fields}}
 	u.SetAPIVersion(SettingVersion)
-	u.SetKind(SettingKind)
+	u.SetKind(facts.SettingKind)
 	u.SetName(s.Key())
 	return u
 }
 
 // IsSetting tells whether an object is a node's setting.
 func IsSetting(u *unstructured.Unstructured) bool {
-	return u != nil && u.GetAPIVersion() == SettingVersion && u.GetKind() == SettingKind
+	return u != nil && u.GetAPIVersion() == SettingVersion && u.GetKind() == facts.SettingKind
 }
 
 // SettingOf returns the setting that an object stands for. It is an error where it is none
@@ -58,7 +55,7 @@ type UnreadError struct{ Setting facts.Setting }
 
 // Error names the setting.
 func (e *UnreadError) Error() string {
-	return fmt.Sprintf("%s of Node %s was not read; it takes a cluster, and --allow-node-changes", e.Setting.Path, e.Setting.Node)
+	return fmt.Sprintf("%s of Node %s was not read: only a dry run that asks the nodes of a cluster shows this plan", e.Setting.Path, e.Setting.Node)
 }
 
 // OnNodesError says that a fix changes nodes, which nobody has allowed.

@@ -30,7 +30,7 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 		return nil, facts.AsItWas(err)
 	}
 	opts.Depth = facts.Host
-	r := &run{client: client, s: new(facts.Snapshot), opts: opts, longest: longestChange}
+	r := &run{client: client, s: new(facts.Snapshot), opts: opts, longest: longestChange, again: afterRestart}
 	home, err := r.ready(ctx)
 	if err != nil {
 		return nil, facts.AsItWas(err)
@@ -58,6 +58,10 @@ func Change(ctx context.Context, config *rest.Config, c agent.Change, opts Optio
 	}
 	return result.Changed, nil
 }
+
+// afterRestart is how long a kubelet that was just restarted may take to hand out logs. Its pod
+// stays for half a minute.
+const afterRestart = 20 * time.Second
 
 // ready opens the namespace for who may.
 func (r *run) ready(ctx context.Context) (*home, error) {
@@ -101,7 +105,7 @@ func changeJob(image string, home *home, n *corev1.Node, c agent.Change) (*batch
 	}}}
 	pod.TerminationGracePeriodSeconds = ptr.To(int64(lastWord.Seconds()))
 	job.Spec.ActiveDeadlineSeconds = ptr.To(int64(longestChange.Seconds()))
-	mount(pod, "setting", path.Dir(c.Setting.Path), false)
+	mount(pod, "setting", path.Dir(c.Setting.Path), !c.Write)
 	if c.Setting.Unit != "" {
 		mount(pod, "systemd", "/run/systemd", true)
 	}

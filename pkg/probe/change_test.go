@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,6 +69,10 @@ func TestChangeJob(t *testing.T) {
 			c.VolumeMounts, c.Resources = nil, corev1.ResourceRequirements{}
 			if !reflect.DeepEqual(c, wantContainer) {
 				t.Errorf("got %+v\nwant %+v", c, wantContainer)
+			}
+			change.Write = false
+			if job, err := changeJob("example.test/doctor:1", &home{}, n, change); err != nil || slices.ContainsFunc(job.Spec.Template.Spec.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return !m.ReadOnly }) {
+				t.Errorf("a look may write: %+v, %v", job, err)
 			}
 			spec.Volumes, spec.Containers = nil, nil
 			if want := wantPod(); !reflect.DeepEqual(spec, want) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -63,6 +64,18 @@ func (r *run) results(ctx context.Context, home *home, job *batchv1.Job, nodes [
 
 // read takes the result out of a pod's log.
 func (r *run) read(ctx context.Context, p *corev1.Pod) (*agent.Result, error) {
+	result, err := r.readOnce(ctx, p)
+	if r.again == 0 || err == nil {
+		return result, err
+	}
+	_ = wait.PollUntilContextTimeout(ctx, time.Second, r.again, false, func(ctx context.Context) (bool, error) {
+		result, err = r.readOnce(ctx, p)
+		return err == nil, nil
+	})
+	return result, err
+}
+
+func (r *run) readOnce(ctx context.Context, p *corev1.Pod) (*agent.Result, error) {
 	log, err := r.client.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{LimitBytes: ptr.To[int64](mostLog)}).Stream(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the log of its pod: %w", err)

@@ -78,6 +78,7 @@ type run struct {
 	opts   Options
 
 	longest time.Duration // of its pods; 0: as the constant
+	again   time.Duration // for how long a log that cannot be read is asked for again
 
 	mu sync.Mutex // guards b
 	b  *facts.Builder
@@ -130,14 +131,14 @@ func (r *run) look(ctx context.Context, targets targets) {
 			r.lookAtHosts(ctx, home, targets.nodes)
 		}
 	})
-	// Nodes come first: plugins set ip_forward, and more, each time they give a pod its
-	// network, and what was wrong until then would not be seen. One that does not answer
-	// keeps the others no longer than that.
 	if r.opts.FilesOnly {
 		wait.Wait()
 		r.b.Gap(facts.Tries, "", "not tried: a repair of nodes looks at their files alone")
 		return
 	}
+	// Nodes come first: plugins set ip_forward, and more, each time they give a pod its
+	// network, and what was wrong until then would not be seen. One that does not answer
+	// keeps the others no longer than that.
 	late := time.NewTimer(headStart)
 	defer late.Stop()
 	select {

@@ -10,7 +10,7 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
 )
 
-var settingKind = schema.FromAPIVersionAndKind(fixes.SettingVersion, fixes.SettingKind)
+var settingKind = schema.FromAPIVersionAndKind(fixes.SettingVersion, facts.SettingKind)
 
 // settingsOf returns the settings of nodes that a plan changes, as they are before it.
 func settingsOf(t *testing.T, plan fixes.Plan) map[string]facts.Setting {

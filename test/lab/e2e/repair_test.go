@@ -22,7 +22,7 @@ func (s *suite) repair(ctx context.Context, f *faults.Fault, r *Result) error {
 		if !s.shell {
 			return nil // the doctor's image cannot be brought to its nodes
 		}
-		args, undo = append(args, "--image", doctorImage), append(undo, "--image", doctorImage)
+		args, undo = append(args, "--image", doctorImage), append(undo, "--allow-node-changes", "--image", doctorImage)
 	}
 	fix := append([]string{"fix"}, args...)
 	if f.Deep != "" { // pods have looked at it, and may have mended it
