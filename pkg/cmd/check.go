@@ -27,7 +27,7 @@ func newCheck(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [CHECK|LAYER ...]",
 		Short: "Diagnose the network: root causes, evidence, symptoms",
-		Long: `Diagnose the network of a cluster, or of a saved bundle. Nothing is changed and no pod is started.
+		Long: `Diagnose the network of a cluster, or of a saved bundle. Nothing is changed, and no pod is started but with --depth probe or host.
 
 Without arguments every check runs. Name checks or layers to run those alone; -n NAMESPACE limits the checks of
 workloads to it, while the network's own components are always looked at.
@@ -72,7 +72,7 @@ func (o *checkCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	r := report.Report{
-		Snapshot: look.Snapshot, Results: look.Results, Bundle: o.from,
+		Snapshot: look.Snapshot, Results: look.Results, Bundle: o.from, Given: strings.Join(o.again(), " "),
 		Roots: without(roots(look), ignored), Fixes: fixIDs(list), OnNodes: onNodes(list), Layers: layers(),
 	}
 	style := report.Style{Width: o.env.Width, Color: o.colored()}

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,24 @@ func (e *examination) addFlags(cmd *cobra.Command) {
 	e.depth = facts.Logs.String()
 	addDepth(cmd, &e.depth)
 	e.reading.addFlags(fs)
+}
+
+// again returns the flags by which the same cluster, or bundle, is looked at the same way but
+// for the depth, as words that a shell leaves alone.
+func (e *examination) again() []string {
+	var words []string
+	for _, flag := range [][2]string{{"--from", e.from}, {"--context", *e.flags.Context}, {"--namespace", e.namespace()}, {"--image-pull-secret", e.pullSecret}} {
+		if flag[1] != "" {
+			words = append(words, flag[0], checks.ShellWord(flag[1]))
+		}
+	}
+	if len(e.nodes) > 0 {
+		words = append(words, "--nodes", checks.ShellWord(strings.Join(e.nodes, ",")))
+	}
+	if e.image != "" && e.image != podImage() {
+		words = append(words, "--image", checks.ShellWord(e.image))
+	}
+	return words
 }
 
 // addDepth adds --depth, whose default is what it points to.

@@ -153,10 +153,7 @@ func (x offer) command(several bool) []string {
 
 // given returns the flags by which the plans were made, as they may be told.
 func (o *fixCommand) given() []string {
-	var words []string
-	if o.from != "" {
-		words = append(words, "--from", checks.ShellWord(o.from))
-	}
+	words := o.again()
 	for _, server := range o.params.Upstreams {
 		words = append(words, "--upstream", checks.ShellWord(server))
 	}

@@ -20,10 +20,14 @@ func TestDepthFlag(t *testing.T) {
 		want   string
 	}{
 		{shallow, facts.Host, "", ""}, {files, facts.Logs, "", ""}, {files, facts.Host, "", " --depth host"},
-		{tries, facts.Host, "", " --depth probe"}, {tries, facts.Probe, "", " --depth probe"}, {files, facts.Host, "b.tar.gz", ""},
+		{tries, facts.Host, "", " --depth probe"}, {tries, facts.Probe, "", " --depth probe"}, {files, facts.Host, "b.tar.gz", " --from b.tar.gz"},
 		{onNode, facts.Host, "", " --allow-node-changes"},
+		{onNode, facts.Host, "b.tar.gz", " --allow-node-changes --from b.tar.gz"},
 	} {
 		r := Report{Snapshot: &facts.Snapshot{Depth: tt.depth}, Bundle: tt.bundle, OnNodes: map[string]bool{"on-node": true}}
+		if tt.bundle != "" {
+			r.Given = "--from " + tt.bundle
+		}
 		if got := flagsFor(r, tt.check); got != tt.want {
 			t.Errorf("%v at %s of %q: %q, want %q", tt.check.Needs, tt.depth, tt.bundle, got, tt.want)
 		}

@@ -73,22 +73,27 @@ func (p *printer) root(r Report, n *cause.Node) {
 	p.symptoms(n)
 }
 
-// flagsFor is what a command takes to see a fault that pods have seen: the deepest source
-// of its check that was looked at. A bundle is looked at as deep as it goes.
+// flagsFor is what a command takes to see a fault as it was seen: the deepest source of its
+// check that was looked at, where that was not in a bundle, which is looked at as deep as it
+// goes; and what was given.
 func flagsFor(r Report, c *checks.Check) string {
-	if r.OnNodes[c.ID] {
-		return " --allow-node-changes" // which implies the depth
-	}
+	flags := ""
 	deepest := facts.Logs
 	for _, src := range slices.Concat(c.Needs, c.MayUse) {
 		if src.Depth <= r.Snapshot.Depth {
 			deepest = max(deepest, src.Depth)
 		}
 	}
-	if deepest <= facts.Logs || r.Bundle != "" {
-		return ""
+	switch {
+	case r.OnNodes[c.ID]:
+		flags = " --allow-node-changes" // which implies the depth
+	case deepest > facts.Logs && r.Bundle == "":
+		flags = " --depth " + deepest.String()
 	}
-	return " --depth " + deepest.String()
+	if r.Given != "" {
+		flags += " " + r.Given
+	}
+	return flags
 }
 
 func (p *printer) symptoms(n *cause.Node) {
