@@ -58,7 +58,7 @@ func (o *captureCommand) run(cmd *cobra.Command, _ []string) error {
 	if _, err := os.Lstat(file); err == nil {
 		return usage("-f %s: it exists already", file)
 	}
-	if err := o.reading.valid(); err != nil {
+	if err := o.valid(); err != nil {
 		return err
 	}
 	depth, err := facts.ParseDepth(o.depth)
