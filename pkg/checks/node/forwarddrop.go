@@ -94,8 +94,9 @@ func forwardDropParts(s *facts.Snapshot) []checks.Part {
 			}
 		}
 		switch {
-		case len(files) == 0: // no pod is there
+		case len(files) == 0: // no pod is there, as far as is known
 			out = append(out, checks.Files(s, n.Name)...)
+			out = append(out, w.unplaced(s, n.Name)...)
 		case !dropped:
 			slices.Sort(files)
 			out = append(out, checks.Files(s, n.Name, append(slices.Compact(files), host.RouteFile)...)...)

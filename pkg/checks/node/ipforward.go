@@ -63,7 +63,12 @@ func ipForwardParts(s *facts.Snapshot) []checks.Part {
 	for _, n := range w.nodes {
 		files := w.forwardFiles(n.Name)
 		v := host.Of(s, n.Name)
-		if on, _ := forwarding(v); v.Word(ipForward) == "0" && len(on) > 0 && !itself {
+		on, _ := forwarding(v)
+		each := v.Word(ipForward) == "0" && len(on) > 0 && !itself
+		if each || len(files) == 0 { // else the families of other nodes' pods tell
+			out = append(out, w.unplaced(s, n.Name)...)
+		}
+		if each {
 			files = append(files, host.RouteFile)
 			out = append(out, garbled(v)...)
 		}

@@ -70,6 +70,7 @@ func mtuParts(s *facts.Snapshot) []checks.Part {
 	for _, n := range w.nodes {
 		if len(w.pods[n.Name]) == 0 {
 			out = append(out, checks.Files(s, n.Name)...)
+			out = append(out, w.unplaced(s, n.Name)...)
 			continue
 		}
 		out = append(out, checks.Files(s, n.Name, names...)...)

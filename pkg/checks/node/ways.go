@@ -40,6 +40,18 @@ func waysOf(s *facts.Snapshot) ways {
 	return w
 }
 
+// everyPod tells whether all pods were read: not those of one namespace and the system's alone.
+func everyPod(s *facts.Snapshot) bool { return s.Scope == "" && s.Missing(facts.Pods) == "" }
+
+// unplaced names a node that was looked at and of which it is not known where its pods are: it
+// has no range, and none of the pods that were read runs there.
+func (w ways) unplaced(s *facts.Snapshot, node string) []checks.Part {
+	if len(w.pods[node]) > 0 || everyPod(s) || !host.Of(s, node).Known() {
+		return nil
+	}
+	return []checks.Part{{Source: facts.Pods, Key: node, Lacks: "which pods run there is not known"}}
+}
+
 // onePodEach returns the address of one pod in each family.
 func onePodEach(pods []*facts.Pod) []netip.Prefix {
 	var out []netip.Prefix
