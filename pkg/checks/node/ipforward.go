@@ -140,7 +140,7 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 
 // nobodyForwarded tells whether it is certain that no pod on a node has a network of its own.
 func nobodyForwarded(s *facts.Snapshot, node string) bool {
-	return s.Missing(facts.Pods) == "" && !slices.ContainsFunc(s.PodsOn(node), func(p *facts.Pod) bool { return !p.HostNetwork && !p.Finished() })
+	return everyPod(s) && !slices.ContainsFunc(s.PodsOn(node), func(p *facts.Pod) bool { return !p.HostNetwork && !p.Finished() })
 }
 
 // forwarding returns the interfaces whose own setting is 1, and those whose is 0.
