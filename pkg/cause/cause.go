@@ -19,8 +19,8 @@ type Node struct {
 
 // Roots returns the findings that nothing explains, the gravest first, each with its
 // symptoms below it. A finding explains another only where its check says so, it does not
-// stand alone, and the other's subject, or one of its places, is or stands on its subject
-// or one of its places. Findings that tell the same in the same words about several objects
+// stand alone, the other is not marked as unexplained, and the other's subject, or one of its
+// places, is or stands on its subject or one of its places. Findings that tell the same in the same words about several objects
 // are one node, and none is less grave than what it explains.
 func Roots(s *facts.Snapshot, results []checks.Result) []*Node {
 	nodes := collect(results)
@@ -69,6 +69,9 @@ func link(s *facts.Snapshot, nodes []*Node) map[*Node]bool {
 	first := explainers(nodes)
 	explained := map[*Node]bool{}
 	for _, n := range nodes {
+		if n.Unexplained {
+			continue
+		}
 		if i, found := explainer(s, first[n.Check], n); found {
 			nodes[i].Symptoms = append(nodes[i].Symptoms, n)
 			explained[n] = true

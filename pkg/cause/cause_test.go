@@ -52,6 +52,12 @@ func TestRoots(t *testing.T) {
 			  warning pod-unready Pod/kube-system/dns-1 is not Ready
 			warning pod-unready Pod/web/front-2 is not Ready
 			`},
+		{name: "nothing explains what says so, and another finding of its check is explained",
+			results: []checks.Result{result(unready, dnsPod, itself("Pod/kube-system/dns-1", "has no disk")), result(looping, dnsPod)}, want: `
+			error dns-loops Pod/kube-system/dns-1 is not Ready
+			  warning pod-unready Pod/kube-system/dns-1 is not Ready
+			warning pod-unready Pod/kube-system/dns-1 has no disk
+			`},
 		{name: "of two causes the first takes the symptom",
 			results: []checks.Result{result(dead, about("Node/oak", "is dead")), result(looping, dnsPod), result(unready, dnsPod)}, want: `
 			error node-dead Node/oak is dead

@@ -88,6 +88,13 @@ func about(path, message string, places ...string) checks.Finding {
 	return f
 }
 
+// itself is a finding that nothing explains.
+func itself(path, message string) checks.Finding {
+	f := about(path, message)
+	f.Unexplained = true
+	return f
+}
+
 func check(id string, s checks.Severity, explains ...*checks.Check) *checks.Check {
 	return &checks.Check{ID: id, Severity: s, Explains: explains}
 }

@@ -64,7 +64,7 @@ func newWorld(t *testing.T, seed uint64) world {
 					continue
 				}
 				name := fmt.Sprintf("finding-%d", count)
-				f := checks.Finding{Subject: r, Message: message, Severity: checks.Severity(1 + random.IntN(3)), Alone: chance(20),
+				f := checks.Finding{Subject: r, Message: message, Severity: checks.Severity(1 + random.IntN(3)), Alone: chance(20), Unexplained: chance(20),
 					Evidence: []checks.Evidence{checks.Quote("here", name)}}
 				if chance(20) {
 					f.Places = []facts.Ref{{Kind: "Place", Name: name}}
@@ -94,6 +94,9 @@ func (w world) explainers(symptom checks.Finding) []string {
 	under := map[facts.Ref]bool{}
 	for _, r := range append([]facts.Ref{symptom.Subject}, symptom.Places...) {
 		maps.Copy(under, w.snapshot.Under(r))
+	}
+	if symptom.Unexplained {
+		return nil
 	}
 	var out []string
 	for _, f := range w.findings() {

@@ -114,6 +114,10 @@ type Finding struct {
 
 	// Alone says that it explains nothing, whatever other findings of its check explain.
 	Alone bool
+
+	// Unexplained says that nothing explains it, whatever explains other findings of its
+	// check.
+	Unexplained bool
 }
 
 // Evidence is a quotation and where it stands.
