@@ -132,6 +132,7 @@ func uncached(s *facts.Snapshot) []checks.Finding {
 			f := c.finding("forwards without a cache: every question for a name outside the cluster goes upstream",
 				"Write cache 30 into the block: "+c.edit()+".", c.quoteBlock(b))
 			f.Severity = checks.Warning
+			f.Unexplained = true // what keeps answers from a cache takes no plugin out of a Corefile
 			out = append(out, f)
 		}
 	}

@@ -36,6 +36,8 @@ With ` + "`forward . /etc/resolv.conf`" + ` the address can stand in the node's 
 the node itself resolves Services (kubespray with ` + "`resolvconf_mode: host_resolvconf`" + `). That shows in the log alone: questions to the
 Service's own address time out or are refused.
 
+Where there is a cache, it holds little of what goes round: that is told below. One that is missing is a fault of its own.
+
 Cure: write real DNS servers in its place. Where it comes from the node, let ` + "`resolvConf`" + ` of the kubelets name a file without it,
 or let the Corefile forward to addresses. ` + "`kubectl netdoctor fix coredns-upstream-self --upstream IP`" + ` does so.`,
 }
