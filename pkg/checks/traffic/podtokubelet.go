@@ -28,7 +28,8 @@ A firewall may keep pods from kubelets on purpose, so this is no more than a war
 another node, or that of a control-plane node answers none, it is only told as information. Where pods of a node reach API servers neither, it is
 **pod-to-node**.
 
-**How it comes about**: a firewall of some nodes, or a security group, that knows the control plane and not the pods' addresses.
+**How it comes about**: a firewall of some nodes, or a security group, that knows the control plane and not the pods' addresses. Where pods of a node
+reach no kubelet of other nodes, the node may not forward their packets (**node-ip-forward**, **node-forward-drop**).
 
 **Cure**: let TCP port 10250 of the nodes through from pods, if any of them is to ask kubelets.`,
 }
@@ -62,6 +63,7 @@ func findPodToKubelet(s *facts.Snapshot) []checks.Finding {
 		if f.Place == tries.Everywhere || f.Place == tries.In && controlPlane(s, f.Node) {
 			finding.Severity = checks.Info // it may be meant
 		}
+		finding.Unexplained = f.Place == tries.In // no rule about what a node forwards touches what comes to itself
 		for _, p := range spread(f.Pairs)[:min(len(f.Pairs), shown)] {
 			finding.Evidence = append(finding.Evidence, tries.Quote(of[p]))
 		}
@@ -70,7 +72,7 @@ func findPodToKubelet(s *facts.Snapshot) []checks.Finding {
 	}
 	for _, node := range local {
 		out = append(out, checks.Finding{
-			Subject: facts.NodeRef(node), Message: "runs pods that do not reach the kubelet of their own node",
+			Subject: facts.NodeRef(node), Message: "runs pods that do not reach the kubelet of their own node", Unexplained: true,
 			Evidence: []checks.Evidence{tries.Quote(of[tries.Pair{From: node, To: node}])},
 			Remedy:   "Let TCP port 10250 through from the node's own pods (iptables -S INPUT; nft list ruleset), if metrics-server, Prometheus or others are to ask the kubelet." + tries.Rulers(s),
 		})
