@@ -23,7 +23,7 @@ var RulesMissing = &checks.Check{
 	URL:      "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/#is-kube-proxy-writing-iptables-rules",
 	Needs:    []*facts.Source{facts.Nodes, facts.Services, facts.EndpointSlices, facts.Files},
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
-	Parts:    rulesParts,
+	Parts:    missingParts,
 	When:     noRules,
 	Explains: []*checks.Check{traffic.ServicePath, symptom.DNSProbeCluster},
 	ByHand: []string{"iptables-save -t nat | grep -e '-d CLUSTERIP/32'  # on the node; mode iptables",
@@ -50,7 +50,7 @@ var RulesStale = &checks.Check{
 	URL:      "https://kubernetes.io/docs/reference/networking/virtual-ips/",
 	Needs:    []*facts.Source{facts.Nodes, facts.Services, facts.EndpointSlices, facts.Files},
 	MayUse:   []*facts.Source{facts.Pods, facts.DaemonSets, facts.ConfigMaps},
-	Parts:    rulesParts,
+	Parts:    staleParts,
 	When:     noRulesOfAll,
 	Explains: []*checks.Check{symptom.DNSProbeCluster},
 	ByHand:   []string{"iptables-save -t nat | grep KUBE-SEP  # on the node", "nft list table ip kube-proxy", "ipvsadm -Ln"},
@@ -70,21 +70,18 @@ func noRules(s *facts.Snapshot) string {
 	return unanswerable(s)
 }
 
-// rulesParts names the nodes whose rules must be known, and the Services of which they say
-// nothing since the endpoints changed.
-func rulesParts(s *facts.Snapshot) []checks.Part {
+// rulesParts names the nodes whose rules must be known, and of what is wrong with these the
+// Services of which it says nothing since the endpoints changed.
+func rulesParts(s *facts.Snapshot, wrong func(ruleSet) []lack) []checks.Part {
 	var out []checks.Part
 	open := map[string]bool{}
-	want := wantedFronts(s)
-	stale := staleIn(s, want)
 	for _, n := range ruledNodes(s) {
 		set, why := rulesOf(s, n)
 		if why != "" {
 			out = append(out, checks.Part{Source: facts.Files, Key: n, Lacks: why})
 			continue
 		}
-		dead, _ := stale(set)
-		_, keys := certainly(s, append(set.missing(want), dead...))
+		_, keys := certainly(s, wrong(set))
 		for _, key := range keys {
 			open[key] = true
 		}
@@ -93,6 +90,16 @@ func rulesParts(s *facts.Snapshot) []checks.Part {
 		out = append(out, checks.Part{Source: facts.Files, Key: key})
 	}
 	return out
+}
+
+func missingParts(s *facts.Snapshot) []checks.Part {
+	want := wantedFronts(s)
+	return rulesParts(s, func(set ruleSet) []lack { return set.missing(want) })
+}
+
+func staleParts(s *facts.Snapshot) []checks.Part {
+	stale := staleIn(s, wantedFronts(s))
+	return rulesParts(s, func(set ruleSet) []lack { dead, _ := stale(set); return dead })
 }
 
 // ruledNodes are the nodes that were looked at whose kernels must hold the rules by now.
