@@ -240,12 +240,21 @@ func ruledBy(s *facts.Snapshot, node string, lacks []lack) facts.Ref {
 	if slices.ContainsFunc(lacks, func(l lack) bool { return slices.Contains(vital, l.svc) }) {
 		return facts.NodeRef(node)
 	}
-	for _, p := range s.KubeProxyPods() {
-		if p.Node == node {
-			return p.Ref()
-		}
+	if p := proxyOn(s, node); p != nil {
+		return p.Ref()
 	}
 	return facts.NodeRef(node)
+}
+
+// proxyOn returns kube-proxy's pod on a node, but for one that is being deleted; nil where
+// there is none.
+func proxyOn(s *facts.Snapshot, node string) *facts.Pod {
+	for _, p := range s.KubeProxyPods() {
+		if p.Node == node && !p.Deleting {
+			return p
+		}
+	}
+	return nil
 }
 
 // aboutServices names the Services that something is wrong with: one, or how many.
@@ -273,10 +282,8 @@ func quoteLacks(node string, lacks []lack) []checks.Evidence {
 
 // restartOn is the command that restarts kube-proxy on a node.
 func restartOn(s *facts.Snapshot, node string) string {
-	for _, p := range s.KubeProxyPods() {
-		if p.Node == node {
-			return checks.Command("kubectl -n %s delete pod %s", p.Namespace, p.Name)
-		}
+	if p := proxyOn(s, node); p != nil {
+		return checks.Command("kubectl -n %s delete pod %s", p.Namespace, p.Name)
 	}
-	return "its pod is not there"
+	return "its pod is not there, or is being deleted"
 }
