@@ -53,7 +53,7 @@ func planNodeSysctl(s *facts.Snapshot, f checks.Finding, _ Params) (Plan, error)
 			}
 			plan.Changes = append(plan.Changes, changes...)
 		}
-		if on := forwarding(v); file == ipForward && len(on) > 0 {
+		if on, _ := node.Forwarding(v); file == node.IP4Forward && len(on) > 0 {
 			plan.Warnings = append(plan.Warnings, fmt.Sprintf("It switches all interfaces of the node on, and undo all of them off, those as well that forward now: %s.", strings.Join(on, ", ")))
 		}
 		if file == node.IP6Forward {
@@ -78,23 +78,6 @@ func quotes(s *facts.Snapshot, f checks.Finding) []checks.Evidence {
 	for _, r := range f.Check.Run(s) {
 		if r.Subject == f.Subject {
 			out = append(out, r.Evidence...)
-		}
-	}
-	return out
-}
-
-const (
-	ipForward = "/proc/sys/net/ipv4/ip_forward"
-	confDir   = "/proc/sys/net/ipv4/conf"
-)
-
-// forwarding returns the interfaces of a node that forward IPv4.
-func forwarding(v host.View) []string {
-	var out []string
-	for _, file := range v.Under(confDir) {
-		dev, is := strings.CutSuffix(strings.TrimPrefix(file, confDir+"/"), "/forwarding")
-		if is && v.Word(file) == "1" && dev != "all" && dev != "default" && dev != "lo" {
-			out = append(out, dev)
 		}
 	}
 	return out

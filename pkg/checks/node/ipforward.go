@@ -49,10 +49,12 @@ the one which sets 0 (` + "`sysctl --system`" + ` shows the order).`,
 // IP6Forward is the file that tells whether a node's kernel forwards IPv6, 0 or 1.
 const IP6Forward = "/proc/sys/net/ipv6/conf/all/forwarding"
 
-const (
-	ipForward = "/proc/sys/net/ipv4/ip_forward"
-	confDir   = "/proc/sys/net/ipv4/conf"
-)
+// IP4Forward is the file that tells whether a node's kernel forwards IPv4, 0 or 1. Writing it
+// sets the same of every interface (Linux, Documentation/networking/ip-sysctl.rst).
+const IP4Forward = "/proc/sys/net/ipv4/ip_forward"
+
+// confDir holds what each interface has for IPv4.
+const confDir = "/proc/sys/net/ipv4/conf"
 
 // ipForwardParts names the settings of each node, and its interfaces and routes where it
 // depends on them.
@@ -63,8 +65,8 @@ func ipForwardParts(s *facts.Snapshot) []checks.Part {
 	for _, n := range w.nodes {
 		files := w.forwardFiles(n.Name)
 		v := host.Of(s, n.Name)
-		on, _ := forwarding(v)
-		each := v.Word(ipForward) == "0" && len(on) > 0 && !itself
+		on, _ := Forwarding(v)
+		each := v.Word(IP4Forward) == "0" && len(on) > 0 && !itself
 		if each || len(files) == 0 { // else the families of other nodes' pods tell
 			out = append(out, w.unplaced(s, n.Name)...)
 		}
@@ -79,7 +81,7 @@ func ipForwardParts(s *facts.Snapshot) []checks.Part {
 
 func forwardFile(pods netip.Prefix) string {
 	if pods.Addr().Is4() {
-		return ipForward
+		return IP4Forward
 	}
 	return IP6Forward
 }
@@ -112,7 +114,7 @@ func findIPForward(s *facts.Snapshot) []checks.Finding {
 			if v.Word(file) != "0" {
 				continue
 			}
-			on, off := forwarding(v)
+			on, off := Forwarding(v)
 			f := notForwarding(n, v, file)
 			if nobodyForwarded(s, n.Name) {
 				f.Severity = checks.Warning // it strikes with the first pod that comes
@@ -143,8 +145,9 @@ func nobodyForwarded(s *facts.Snapshot, node string) bool {
 	return everyPod(s) && !slices.ContainsFunc(s.PodsOn(node), func(p *facts.Pod) bool { return !p.HostNetwork && !p.Finished() })
 }
 
-// forwarding returns the interfaces whose own setting is 1, and those whose is 0.
-func forwarding(v host.View) (on, off []string) {
+// Forwarding returns the interfaces of a node whose own setting of IPv4 (net.ipv4.conf.IF.forwarding)
+// is 1, and those whose is 0, as far as they were read.
+func Forwarding(v host.View) (on, off []string) {
 	for _, file := range v.Under(confDir) {
 		dev, is := strings.CutSuffix(strings.TrimPrefix(file, confDir+"/"), "/forwarding")
 		if !is || slices.Contains([]string{"all", "default", "lo"}, dev) {
