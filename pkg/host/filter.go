@@ -25,10 +25,11 @@ type rule struct {
 }
 
 // parseIptables reads what iptables-save prints: tables from "*NAME" to COMMIT. The error says
-// that the text is another, or was cut off, so that rules may be missing. No text at all is
-// that of a node without tables.
-func parseIptables(text string) (ruleset, error) {
-	rs := ruleset{}
+// that the text is another, or was cut off, so that rules may be missing: those of the table
+// that open names, where it is one, and of all that come after. No text at all is that of a
+// node without tables.
+func parseIptables(text string) (rs ruleset, open string, err error) {
+	rs = ruleset{}
 	table := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -37,23 +38,23 @@ func parseIptables(text string) (ruleset, error) {
 		case line[0] == '*' && table == "":
 			table = line[1:]
 		case table == "":
-			return rs, fmt.Errorf("%.80q stands in no table", line)
+			return rs, "", fmt.Errorf("%.80q stands in no table", line)
 		case line == "COMMIT":
 			table = ""
 		case line[0] == ':':
 			words := strings.Fields(line[1:])
 			if len(words) < 2 {
-				return rs, fmt.Errorf("%.80q is no chain", line)
+				return rs, table, fmt.Errorf("%.80q is no chain", line)
 			}
 			rs.chain(table + "/" + words[0]).policy = words[1]
 		case !rs.add(table+"/", line):
-			return rs, fmt.Errorf("%.80q is no rule", line)
+			return rs, table, fmt.Errorf("%.80q is no rule", line)
 		}
 	}
 	if table != "" {
-		return rs, fmt.Errorf("cut off: table %.40q has no COMMIT", table)
+		return rs, table, fmt.Errorf("cut off: table %.40q has no COMMIT", table)
 	}
-	return rs, nil
+	return rs, "", nil
 }
 
 // parseNft reads /nft-rules, whose lines name family, table and chain in one.

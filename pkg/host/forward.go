@@ -2,6 +2,7 @@ package host
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -55,17 +56,18 @@ func FirewallFiles(six bool) []string {
 	return []string{"/iptables-save", "/iptables-legacy-save", NftChains}
 }
 
-// Firewall reads the node's packet filters for a family, as far as their files were read. What
-// one decides whose file makes no sense, or was cut off, is undecided.
+// Firewall reads the node's packet filters for a family, as far as their files were read. Of a
+// file that makes no sense, or was cut off, the tables before that decide, and what the others
+// do is undecided.
 func (v View) Firewall(six bool) Firewall {
 	var f Firewall
 	compat := ruleset{}
 	for i, file := range FirewallFiles(six)[:2] {
 		text, _ := v.Read(file)
-		rs, err := parseIptables(text)
+		rs, open, err := parseIptables(text)
 		if err != nil {
 			f.bases = append(f.bases, base{file: file, lacks: err.Error()})
-			continue
+			maps.DeleteFunc(rs, func(name string, _ *chain) bool { return strings.HasPrefix(name, open+"/") })
 		}
 		if i == 0 {
 			compat = rs

@@ -14,7 +14,7 @@ type IPTables struct{ rules ruleset }
 // stands before that is all that is returned.
 func (v View) IPTables(file string) (IPTables, error) {
 	text, _ := v.Read(file)
-	rules, err := parseIptables(text)
+	rules, _, err := parseIptables(text)
 	if err != nil {
 		err = fmt.Errorf("%s is not what iptables-save prints: %w", file, err)
 	}
