@@ -45,9 +45,11 @@ func (v View) KubeletStarts() []Flag {
 
 // KubeletStartFiles names the files that KubeletStarts reads, or would if they were there, the
 // drop-ins as a pattern. A file with variables that a drop-in names is among them wherever
-// it stands, but for that of kubeadm's own flags.
+// it stands, but for that of kubeadm's own flags; so are the two that kubeadm's packages have,
+// named by their own drop-in below /usr/lib (kubernetes.io, "Configuring each kubelet in your
+// cluster using kubeadm").
 func (v View) KubeletStartFiles() []string {
-	out := []string{KubeletDropIns + "/*.conf"}
+	out := []string{KubeletDropIns + "/*.conf", KubeletDefault, kubeletSysconf}
 	for _, file := range v.kubeletUnit().files {
 		if file != kubeadmFlags && !slices.Contains(out, file) {
 			out = append(out, file)
@@ -65,8 +67,8 @@ func (v View) kubeletUnit() *unit {
 			u.read(file, text)
 		}
 	}
-	if len(u.files) == 0 {
-		u.files = []string{KubeletDefault, kubeletSysconf}
+	if len(u.files) == 0 || len(u.exec) == 0 { // the package's drop-in is in force, and comes first
+		u.files = append([]string{KubeletDefault, kubeletSysconf}, u.files...)
 	}
 	return u
 }

@@ -24,6 +24,8 @@ func TestKubeletStarts(t *testing.T) {
 		{"a file wins over a variable", map[string]string{a: "Environment=KUBELET_EXTRA_ARGS=--a\nEnvironmentFile=-/etc/default/kubelet\nExecStart=/k $KUBELET_EXTRA_ARGS\n",
 			host.KubeletDefault: "KUBELET_EXTRA_ARGS=--d\n"}, "--d="},
 		{"a file that no unit names", map[string]string{a: "EnvironmentFile=/srv/x\nExecStart=/k $KUBELET_EXTRA_ARGS\n", host.KubeletDefault: "KUBELET_EXTRA_ARGS=--d\n"}, ""},
+		{"a file beside that of the package", map[string]string{a: "EnvironmentFile=/srv/x\n", "/srv/x": "KUBELET_KUBEADM_ARGS=--a\n", host.KubeletDefault: "KUBELET_EXTRA_ARGS=--d\n"}, "--a= --d="},
+		{"a file that wins over that of the package", map[string]string{a: "EnvironmentFile=/srv/x\n", "/srv/x": "KUBELET_EXTRA_ARGS=--a\n", host.KubeletDefault: "KUBELET_EXTRA_ARGS=--d\n"}, "--a="},
 		{"in braces one word", map[string]string{a: "Environment=\"X=--a --b\" Y=--c\nExecStart=/k ${X} $Y\n"}, "--a --b= --c="},
 		{"over lines", map[string]string{a: "ExecStart=/k \\\n  --a=1 \\\n  --b 2\n"}, "--a=1 --b=2"},
 		{"an end that goes on", map[string]string{a: "ExecStart=/k --a \\"}, "--a="},
