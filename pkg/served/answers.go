@@ -27,36 +27,12 @@ func Elsewhere(s *facts.Snapshot, p *facts.Pod) string {
 // Others says why a pod that does not answer us is not silent, or "": between two reads of its
 // metrics it answered others. It reads Metrics.
 func Others(s *facts.Snapshot, p *facts.Pod) string {
-	const answers, started = "coredns_dns_responses_total", "process_start_time_seconds"
-	scrapes := s.Metrics[p.Ref().Key()]
-	if len(scrapes) < 2 {
-		return ""
-	}
-	first, last := scrapes[0], scrapes[len(scrapes)-1]
-	before, err := Families(first.Text, []string{answers, started})
-	if err != nil {
-		return ""
-	}
-	after, err := Families(last.Text, []string{answers, started})
-	if err != nil || !last.At.After(first.At) || total(before[started], "") != total(after[started], "") {
-		return "" // it was started anew, and counts from nothing
-	}
-	if total(after[answers], "NOERROR") <= total(before[answers], "NOERROR") {
+	const answers = "coredns_dns_responses_total"
+	w, err := WindowOf(s, p, answers)
+	if err != nil || !(w.Delta(answers, "rcode", "NOERROR") > 0) {
 		return ""
 	}
 	return "it answers nothing, and its metrics say that it answers others meanwhile"
-}
-
-// total sums the series of a metric, those of one rcode where it is not "".
-func total(family *dto.MetricFamily, rcode string) float64 {
-	sum := 0.0
-	for _, m := range family.GetMetric() {
-		mine := func(l *dto.LabelPair) bool { return l.GetName() == "rcode" && l.GetValue() == rcode }
-		if rcode == "" || slices.ContainsFunc(m.GetLabel(), mine) {
-			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
-		}
-	}
-	return sum
 }
 
 // Families reads the metrics of these names from the text format of Prometheus; what else

@@ -46,7 +46,7 @@ upstream, **kubernetes** does not know the cluster's objects.
 
 func findServfail(s *facts.Snapshot) []checks.Finding {
 	return perOwner(windows(s, responses), func(w window) *checks.Finding {
-		all, failed := w.delta(responses), w.delta(responses, "rcode", "SERVFAIL")
+		all, failed := w.Delta(responses), w.Delta(responses, "rcode", "SERVFAIL")
 		f := &checks.Finding{
 			Message: "answers many questions with SERVFAIL",
 			Remedy:  "Look at the lines of plugin/errors in the log: they name the question and what failed.",
@@ -66,8 +66,8 @@ func findServfail(s *facts.Snapshot) []checks.Finding {
 // byPlugin tells which plugins gave the answers SERVFAIL, where the metric says.
 func (w window) byPlugin() string {
 	var out []string
-	for _, plugin := range w.values(responses, "plugin") {
-		if n := w.delta(responses, "rcode", "SERVFAIL", "plugin", plugin); n > 0 && plugin != "" {
+	for _, plugin := range w.Values(responses, "plugin") {
+		if n := w.Delta(responses, "rcode", "SERVFAIL", "plugin", plugin); n > 0 && plugin != "" {
 			out = append(out, fmt.Sprintf("%s %.0f", plugin, n))
 		}
 	}
@@ -99,7 +99,7 @@ dnsConfig.options ndots 2, or run NodeLocal DNSCache. Or let the plugin autopath
 
 func findNXDomain(s *facts.Snapshot) []checks.Finding {
 	return perOwner(windows(s, responses), func(w window) *checks.Finding {
-		all, missing := w.delta(responses), w.delta(responses, "rcode", "NXDOMAIN")
+		all, missing := w.Delta(responses), w.Delta(responses, "rcode", "NXDOMAIN")
 		if all < telling || missing <= all*mostNXDomain {
 			return nil
 		}
@@ -140,12 +140,12 @@ names alone, which are answered from memory). Programs wait that long before eac
 
 func findLatency(s *facts.Snapshot) []checks.Finding {
 	return perOwner(windows(s, durations), func(w window) *checks.Finding {
-		for _, zone := range w.values(durations, "zone") {
+		for _, zone := range w.Values(durations, "zone") {
 			limit := slowInside
 			if zone == "." || zone == "dropped" {
 				limit = slowOutside
 			}
-			bound, count := w.quantile(0.99, durations, "zone", zone)
+			bound, count := w.Quantile(0.99, durations, "zone", zone)
 			if count < telling || bound <= limit {
 				continue
 			}
@@ -187,7 +187,7 @@ started, a warning.
 
 func findPanics(s *facts.Snapshot) []checks.Finding {
 	return perOwner(windows(s, panics), func(w window) *checks.Finding {
-		now, ever := w.delta(panics), w.total(w.after, panics)
+		now, ever := w.Delta(panics), w.Total(panics)
 		f := &checks.Finding{
 			Message:  "falls over questions (panics)",
 			Evidence: []checks.Evidence{w.quote("coredns_panics_total %.0f, %.0f more", ever, now)},

@@ -59,7 +59,7 @@ cache; the plugin log turned on.
 func findCPU(s *facts.Snapshot) []checks.Finding {
 	f := newFleet(s)
 	return perOwner(windows(s, processor, requests), func(w window) *checks.Finding {
-		used, asked := w.delta(processor)/w.seconds, w.delta(requests)/w.seconds
+		used, asked := w.Delta(processor)/w.Seconds, w.Delta(requests)/w.Seconds
 		limit := cpuLimit(f.container(w.v))
 		out := &checks.Finding{
 			Remedy: "Run more replicas of CoreDNS, or NodeLocal DNSCache on the nodes; raise or drop its CPU limit.",
@@ -152,8 +152,8 @@ func wholeCache(s *facts.Snapshot) bool {
 }
 
 func littleUse(w window) *checks.Finding {
-	asked, found := w.delta(cacheRequests), w.delta(cacheHits)
-	if asked/w.seconds < busy || found >= asked*fewHits {
+	asked, found := w.Delta(cacheRequests), w.Delta(cacheHits)
+	if asked/w.Seconds < busy || found >= asked*fewHits {
 		return nil
 	}
 	f := &checks.Finding{
@@ -161,7 +161,7 @@ func littleUse(w window) *checks.Finding {
 		Evidence: []checks.Evidence{w.quote("%.0f of %.0f questions found in the cache", found, asked)},
 		Remedy:   "See which names are asked for: names that differ each time, or answers with a TTL of seconds, cannot be cached.",
 	}
-	if n := w.delta(evictions); n > 0 {
+	if n := w.Delta(evictions); n > 0 {
 		f.Evidence = slices.Insert(f.Evidence, 1, w.quote("%.0f entries thrown out", n))
 		f.Remedy = "Give the cache more room in the Corefile: success and denial take a number of entries, 9984 unless set."
 	}
