@@ -20,8 +20,8 @@ type Node struct {
 // Roots returns the findings that nothing explains, the gravest first, each with its
 // symptoms below it. A finding explains another only where its check says so, it does not
 // stand alone, the other is not marked as unexplained, and the other's subject, or one of its
-// places, is or stands on its subject or one of its places. Findings that tell the same in the same words about several objects
-// are one node, and none is less grave than what it explains.
+// places, is or stands on its subject or one of its places. Findings that tell the same in the
+// same words about several objects are one node, and none is less grave than what it explains.
 func Roots(s *facts.Snapshot, results []checks.Result) []*Node {
 	nodes := collect(results)
 	explained := link(s, nodes)
