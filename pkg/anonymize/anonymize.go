@@ -2,7 +2,9 @@
 //
 // It goes by words and not by fields, so that a name is found wherever it stands: a word is a
 // run of letters, and each word that is not one of Kubernetes, of networks or of plain English
-// is replaced by as many random consonants, wherever it stands always by the same. A word of
+// is replaced by as many random consonants, wherever it stands always by the same (a letter
+// beyond ASCII counts as its bytes do, and what has few letters is longer where all of its
+// length are given). A word of
 // plain English is replaced too where the cluster has given it to something as a name. So
 // "web-shop-7d9f8b6c5-x2x4z" keeps its form, its digits and its length, stays a valid name,
 // and is still the pod of "web-shop"; what separates words is never touched, so JSON, YAML

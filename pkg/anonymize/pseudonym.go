@@ -1,5 +1,7 @@
 package anonymize
 
+import "bytes"
+
 const (
 	consonants = "bcdfghjklmnpqrstvwxz" // no vowel: no word comes of them
 	alphabet   = "abcdefghijklmnopqrstuvwxyz"
@@ -7,27 +9,13 @@ const (
 )
 
 // pseudonym makes one up that is nobody's name and no word. Where a short word has none such
-// left it is any that nobody has, and does not stay what it is.
+// left it is any that nobody has, and does not stay what it is; where there is none of that
+// length at all, since letters beyond ASCII have more bytes than one and are more than these
+// tell apart, it is longer.
 func (w *words) pseudonym(word string) string {
 	made := w.slip(word)
-	text := make([]byte, len(word))
-	for try := 0; made == "" && try < 2*tries; try++ {
-		letters := consonants
-		if try >= tries {
-			letters = alphabet
-		}
-		for i := range text {
-			text[i] = w.letter(letters)
-		}
-		if w.free(string(text)) {
-			made = string(text)
-		}
-	}
-	for made == "" {
-		if last := string(text); !w.taken[last] && !w.stays(last) {
-			made = last
-		}
-		next(text)
+	for n := len(word); made == ""; n++ {
+		made = w.made(n)
 	}
 	w.taken[made] = true
 	w.pseudonyms[word] = made
@@ -46,14 +34,44 @@ func likened(alike map[string]string, word string) {
 	}
 }
 
-// next counts on, with letters for digits.
-func next(text []byte) {
+// made returns n letters that can stand for a word, "" where all that there are do already.
+func (w *words) made(n int) string {
+	count, counting := w.counts[n]
+	if counting && count == nil {
+		return ""
+	}
+	text := make([]byte, n)
+	for try := range 2 * tries {
+		letters := consonants
+		if try >= tries {
+			letters = alphabet
+		}
+		for i := range text {
+			text[i] = w.letter(letters)
+		}
+		if w.free(string(text)) {
+			return string(text)
+		}
+	}
+	if !counting {
+		count = bytes.Repeat([]byte{'a'}, n)
+	}
+	for count != nil && (w.taken[string(count)] || w.stays(string(count))) {
+		count = next(count)
+	}
+	w.counts[n] = count
+	return string(count)
+}
+
+// next counts on, with letters for digits, and returns nil after the last.
+func next(text []byte) []byte {
 	for i := range text {
 		if text[i]++; text[i] <= 'z' {
-			return
+			return text
 		}
 		text[i] = 'a'
 	}
+	return nil
 }
 
 // stays tells whether a word in lower case is left as it is.

@@ -47,11 +47,12 @@ type words struct {
 	pseudonyms map[string]string // by word
 	taken      map[string]bool   // the pseudonyms that were given
 	kin        map[string]string // a name by what is left of it without one letter
+	counts     map[int][]byte    // by length, up to where none is left to be given; nil: to the end
 	random     *rand.ChaCha8
 }
 
 func newWords(random *rand.ChaCha8) words {
-	return words{vocabulary: listedWords(), names: map[string]bool{}, pseudonyms: map[string]string{}, taken: map[string]bool{}, kin: map[string]string{}, random: random}
+	return words{vocabulary: listedWords(), names: map[string]bool{}, pseudonyms: map[string]string{}, taken: map[string]bool{}, kin: map[string]string{}, counts: map[int][]byte{}, random: random}
 }
 
 // longWord is how many letters a well-known word has at least of which a slip of the pen is
@@ -102,7 +103,7 @@ func (w *words) append(dst, word []byte) []byte {
 	switch n := hump(word); {
 	case w.stays(string(lower)):
 		return append(dst, word...)
-	case n < len(word) && (!w.names[string(lower)] || w.made(word)):
+	case n < len(word) && (!w.names[string(lower)] || w.wellKnown(word)):
 		return w.append(w.append(dst, word[:n]), word[n:])
 	}
 	stand, found := w.pseudonyms[string(lower)]
@@ -110,8 +111,8 @@ func (w *words) append(dst, word []byte) []byte {
 		stand = w.pseudonym(string(lower))
 	}
 	for i := range len(stand) {
-		c := stand[i]
-		if word[i] >= 'A' && word[i] <= 'Z' {
+		c, was := stand[i], word[min(i, len(word)-1)]
+		if was >= 'A' && was <= 'Z' {
 			c &^= 0x20
 		}
 		dst = append(dst, c)
@@ -119,8 +120,8 @@ func (w *words) append(dst, word []byte) []byte {
 	return dst
 }
 
-// made tells whether a word consists of words that stay anyway.
-func (w *words) made(word []byte) bool {
+// wellKnown tells whether a word consists of words that stay anyway.
+func (w *words) wellKnown(word []byte) bool {
 	for len(word) > 0 {
 		n := hump(word)
 		if n > 1 && !w.core[string(bytes.ToLower(word[:n]))] {
