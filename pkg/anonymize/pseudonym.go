@@ -19,7 +19,7 @@ func (w *words) pseudonym(word string) string {
 	}
 	w.taken[made] = true
 	w.pseudonyms[word] = made
-	if len(word) >= shortest && w.names[word] {
+	if w.likable(word) {
 		likened(w.kin, word)
 	}
 	return made
@@ -94,15 +94,25 @@ func (w *words) other(than byte) byte {
 	}
 }
 
-// shortest is how many letters a word has at least that may be another with a slip of the pen.
-const shortest = 3
+// A word that may be another with a slip of the pen has so many letters at least and at most:
+// what is longer than a label of DNS is no name that a selector could miss, and to liken it
+// takes the square of its length.
+const (
+	shortest = 3
+	longest  = 63
+)
+
+// likable tells of a name that may be another one with a slip of the pen.
+func (w *words) likable(word string) bool {
+	return len(word) >= shortest && len(word) <= longest && w.names[word]
+}
 
 // slip makes the pseudonym of a name that may be another one with a slip of the pen, a letter
 // too many, too few, another, or two that changed places: as like to that of the other, since
 // a wrong selector is told by the likeness. One that is like a long well-known word may stay
 // what it is. It returns "" where there is no such other.
 func (w *words) slip(word string) string {
-	if len(word) < shortest || !w.names[word] {
+	if !w.likable(word) {
 		return ""
 	}
 	for i := range len(word) + 1 {

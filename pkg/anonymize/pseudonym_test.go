@@ -1,6 +1,9 @@
 package anonymize
 
 import (
+	"math/rand/v2"
+	"runtime"
+	"strings"
 	"testing"
 	"unicode"
 
@@ -42,4 +45,29 @@ func validUpper(text string) bool {
 		}
 	}
 	return true
+}
+
+// A name that is one long word takes no more memory than the same letters as many names.
+func TestMemoryOfALongName(t *testing.T) {
+	const size = 16 << 10
+	taken := func(name string) uint64 {
+		a := seeded(t, 6)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		a.learnNames([]byte(`{"name":"` + name + `"}`))
+		_ = a.String(name)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	var many strings.Builder
+	for random := rand.NewChaCha8([32]byte{}); many.Len() < size; {
+		c := alphabet[random.Uint64()%26]
+		if many.WriteByte(c); many.Len()%(longest+1) == longest {
+			many.WriteByte('-')
+		}
+	}
+	one, each := taken(strings.ReplaceAll(many.String(), "-", "")), taken(many.String())
+	if one > each {
+		t.Errorf("a name of %d bytes takes %d bytes as one word, %d as words of %d", size, one, each, longest)
+	}
 }
