@@ -86,7 +86,7 @@ func (a *Anonymizer) learnValues(line []byte, i int) int {
 			i++
 		}
 		if i >= len(line) || line[i] != '"' {
-			return i
+			break
 		}
 		value := quoted(line[i:])
 		a.words.learn(value)
