@@ -50,9 +50,9 @@ func (a *Anonymizer) learnNames(line []byte) {
 		case line[at] == '{' && labelling(key):
 			at = a.learnValues(line, at)
 		case line[at] == '[' && bytes.EqualFold(key, []byte("hosts")):
-			if end := bytes.IndexByte(line[at:], ']'); end > 0 {
-				a.words.learn(line[at : at+end])
-			}
+			hosts, _, _ := bytes.Cut(line[at:], []byte("]"))
+			a.words.learn(hosts)
+			at += len(hosts)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (a *Anonymizer) address(dst, text []byte, i int) (out []byte, end int) {
 		}
 	}
 	end = i
-	for colons := 0; end < len(text) && (text[end] == ':' || allHex(text[end:end+1])); end++ {
+	for colons := 0; end < min(len(text), i+longestLiteral+1) && (text[end] == ':' || allHex(text[end:end+1])); end++ {
 		if text[end] == ':' {
 			colons++
 		}
@@ -43,10 +43,15 @@ func (a *Anonymizer) address(dst, text []byte, i int) (out []byte, end int) {
 	return a.colons(dst, text, i, end)
 }
 
+// longestLiteral is how many bytes an IPv6 address has at most, one with an IPv4 address at its
+// end and the colon of a sentence behind it. What is longer is not read to its end, since it
+// is begun anew behind each of its parts.
+const longestLiteral = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255:")
+
 // colons takes an IPv6 address or a MAC address. One with an IPv4 address at its end is left
 // to that, since such ranges stay.
 func (a *Anonymizer) colons(dst, text []byte, i, end int) ([]byte, int) {
-	if wordly(text, end) {
+	if end-i > longestLiteral || wordly(text, end) {
 		return dst, i
 	}
 	if end < len(text) && text[end] == '.' {
@@ -124,7 +129,7 @@ func (a *Anonymizer) uuid(dst, text []byte, i int) ([]byte, int) {
 func (a *Anonymizer) dotted(dst, text []byte, i int) ([]byte, int) {
 	mark, parts, end := octets(text, i)
 	if len(parts) == 0 {
-		return dst, i
+		return append(dst, text[i:end]...), end
 	}
 	if out, ok := a.reverse(dst, text, parts, mark, end); ok {
 		return out, end
@@ -144,8 +149,11 @@ func (a *Anonymizer) dotted(dst, text []byte, i int) ([]byte, int) {
 	return append(dst, addr...), end
 }
 
-// octets reads numbers up to 255 that one kind of mark parts.
+// octets reads numbers up to 255 that one kind of mark parts. Where another number is among
+// them it returns none, and as the end that of the last number before: none of those is an
+// address either, and each is read once.
 func octets(text []byte, i int) (mark byte, parts []byte, end int) {
+	end = i
 	for {
 		n, width := 0, 0
 		for i+width < len(text) && digit(text[i+width]) && width < 4 {
@@ -153,7 +161,7 @@ func octets(text []byte, i int) (mark byte, parts []byte, end int) {
 			width++
 		}
 		if width == 0 || width > 1 && text[i] == '0' || n > 255 {
-			return mark, nil, 0
+			return mark, nil, end
 		}
 		parts = append(parts, byte(n))
 		end = i + width
@@ -194,7 +202,7 @@ func (a *Anonymizer) reverse(dst, text, parts []byte, mark byte, end int) ([]byt
 func (a *Anonymizer) nibbles(dst, text []byte, i int) ([]byte, int) {
 	const zone = "ip6.arpa"
 	end := i
-	for end+1 < len(text) && allHex(text[end:end+1]) && text[end+1] == '.' {
+	for end+1 < len(text) && end <= i+2*32 && allHex(text[end:end+1]) && text[end+1] == '.' {
 		end += 2
 	}
 	count := (end - i) / 2
@@ -221,9 +229,10 @@ func (a *Anonymizer) nibbles(dst, text []byte, i int) ([]byte, int) {
 func (a *Anonymizer) hexFor(number string) string {
 	sum := hmac.New(sha256.New, a.key[:])
 	var out []byte
-	for len(out) < len(number) {
-		sum.Write([]byte(strings.ToLower(number)))
-		out = hex.AppendEncode(out, sum.Sum(nil))
+	for more := []byte(strings.ToLower(number)); len(out) < len(number); {
+		sum.Write(more)
+		more = sum.Sum(nil)
+		out = hex.AppendEncode(out, more)
 	}
 	return string(out[:len(number)])
 }

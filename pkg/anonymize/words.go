@@ -91,20 +91,43 @@ func (w *words) knows(word []byte) bool {
 }
 
 // append appends a word or what stands for it. One that is made of several, as CamelCase has
-// them, is taken apart unless it is a name itself.
+// them, is taken apart unless it is a name itself, and so is what is behind its first: that,
+// where it is no longer than a name has letters, since every rest of a long word is looked at.
 func (w *words) append(dst, word []byte) []byte {
-	var few [64]byte
-	lower := append(few[:0], word...)
-	for i, c := range lower {
-		if c >= 'A' && c <= 'Z' {
-			lower[i] = c | 0x20
+	for whole := true; len(word) > 0; whole = false {
+		n := hump(word)
+		if n < len(word) && (whole || len(word) <= longest) && w.one(word) {
+			n = len(word)
 		}
+		dst, word = w.replace(dst, word[:n]), word[n:]
 	}
-	switch n := hump(word); {
-	case w.stays(string(lower)):
+	return dst
+}
+
+// one tells whether a word that looks like several is replaced, or stays, as one.
+func (w *words) one(word []byte) bool {
+	var few [64]byte
+	lower := lowered(few[:0], word)
+	return w.stays(string(lower)) || w.names[string(lower)] && !w.wellKnown(word)
+}
+
+// lowered appends a word with the letters of ASCII in lower case.
+func lowered(dst, word []byte) []byte {
+	for _, c := range word {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// replace appends what stands for a word that is taken as one.
+func (w *words) replace(dst, word []byte) []byte {
+	var few [64]byte
+	lower := lowered(few[:0], word)
+	if w.stays(string(lower)) {
 		return append(dst, word...)
-	case n < len(word) && (!w.names[string(lower)] || w.wellKnown(word)):
-		return w.append(w.append(dst, word[:n]), word[n:])
 	}
 	stand, found := w.pseudonyms[string(lower)]
 	if !found {
