@@ -3,15 +3,9 @@
 package anonymity
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -87,61 +81,21 @@ func captured(root string) ([]State, error) {
 			return nil, err
 		}
 		for _, name := range names {
-			read := archive
 			if path.Base(name) == "bundle.json" {
-				name, read = filepath.Dir(name), directory
+				name = filepath.Dir(name)
 			}
-			files, err := read(name)
+			s := State{Name: strings.TrimPrefix(name, root+"/")}
+			err := states.EachFile(name, func(file string, data []byte) error {
+				s.Files = append(s.Files, facts.File{Name: file, Data: data})
+				return nil
+			})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			out = append(out, State{Name: strings.TrimPrefix(name, root+"/"), Files: files})
+			out = append(out, s)
 		}
 	}
 	return out, nil
-}
-
-func directory(dir string) ([]facts.File, error) {
-	var out []facts.File
-	tree := os.DirFS(dir)
-	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(tree, name)
-		out = append(out, facts.File{Name: name, Data: data})
-		return err
-	})
-	return out, err
-}
-
-func archive(name string) ([]facts.File, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	unzipped, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	var out []facts.File
-	for r := tar.NewReader(unzipped); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if h.Typeflag == tar.TypeReg {
-			data, err := io.ReadAll(r)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, facts.File{Name: strings.TrimPrefix(path.Clean(h.Name), "./"), Data: data})
-		}
-	}
 }
 
 // Capture returns the files that capture would write of a state.

@@ -18,11 +18,7 @@ import (
 // readBundle takes a captured cluster apart.
 func readBundle(name string) (*State, error) {
 	s := &State{files: map[string][]byte{}}
-	each := eachFile
-	if strings.HasSuffix(name, ".tar.gz") {
-		each = eachEntry
-	}
-	if err := each(name, s.takeFile); err != nil {
+	if err := EachFile(name, s.takeFile); err != nil {
 		return nil, fmt.Errorf("base: %w", err)
 	}
 	var manifest facts.Manifest
@@ -50,7 +46,17 @@ func (s *State) takeFile(name string, data []byte) error {
 	return nil
 }
 
-func eachFile(dir string, take func(name string, data []byte) error) error {
+// EachFile hands over every file of a bundle, which is a directory or an archive whose name
+// ends in .tar.gz: its path in the bundle, and what it holds. An error of take ends it, and is
+// returned as it is.
+func EachFile(bundle string, take func(name string, data []byte) error) error {
+	if strings.HasSuffix(bundle, ".tar.gz") {
+		return eachEntry(bundle, take)
+	}
+	return eachOf(bundle, take)
+}
+
+func eachOf(dir string, take func(name string, data []byte) error) error {
 	tree := os.DirFS(dir)
 	return fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
