@@ -66,7 +66,6 @@ fuzz: ## every fuzz target for FUZZTIME, FUZZ_AT at a time; FUZZ=PATTERN: those 
 docs: ## generated pages and lists of words; docs/LAB.md from the results of the last make e2e
 	@if [ -f bin/e2e.json ]; then go run -C test/lab ./e2e/table $(CURDIR)/bin/e2e.json >docs/LAB.md; else echo 'docs/LAB.md is left alone: make e2e writes its results first'; fi
 	go run ./hack/docs
-	go test ./pkg/anonymize -run Lists -update
 
 .PHONY: deps
 deps: # what the tests call and a bare machine may lack

@@ -24,7 +24,7 @@ Written by %s from the checks and their fixtures. %s prints what a check means w
 - [All checks](#all-checks)
 - [What explains what](#what-explains-what)
 - [Depth and rights](#depth-and-rights)
-`, "`go run ./hack/docs`", "`kubectl netdoctor explain ID`")
+`, "`make docs`", "`kubectl netdoctor explain ID`")
 	for _, l := range ref.layers {
 		fmt.Fprintf(&b, "- [%s](#%s)\n", l.Title, anchor(layerHeading(l.Title, l.Name)))
 	}

@@ -97,7 +97,7 @@ func depthsPage(notes depthsNotes) []byte {
 	var b bytes.Buffer
 	b.WriteString(`# How deep to look
 
-Written by ` + "`go run ./hack/docs`" + ` from the sources, from what the pods read, and from hack/docs/depths.yaml.
+Written by ` + "`make docs`" + ` from the sources, from what the pods read, and from hack/docs/depths.yaml.
 
 ` + "`check --depth`" + ` says how deep the doctor may look: ` + "`api < logs < probe < host`" + `, each with those before it. The default is ` + "`logs`" + `: nothing is started in
 the cluster. ` + "`probe`" + ` and ` + "`host`" + ` start pods from [the image of the release](../README.md), in a namespace ` + "`" + probe.Namespace + "`" + ` that is made for it and gone

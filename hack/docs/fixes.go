@@ -62,7 +62,7 @@ func uncured(list []*cure) error {
 func fixesPage(list []*cure, owners []fixes.Owner) []byte {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, "# Fixes")
-	fmt.Fprintf(&b, "\nWritten by %s from the fixes and their fixtures. %s prints what a fix does.\n", "`go run ./hack/docs`", "`kubectl netdoctor explain ID`")
+	fmt.Fprintf(&b, "\nWritten by %s from the fixes and their fixtures. %s prints what a fix does.\n", "`make docs`", "`kubectl netdoctor explain ID`")
 	ownersParagraph(&b, owners)
 	legend(&b)
 	fixesTable(&b, list)

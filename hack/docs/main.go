@@ -1,7 +1,7 @@
 // Command docs writes what follows from the checks and fixes themselves, so that it
 // cannot differ: docs/checks.md with docs/graph.svg, docs/fixes.md, docs/depths.md, the output of commands
-// in README.md, and the list of all ids that ever were, to which new ones are added. With
-// -check it only compares. It fails where the reference would have a hole: a check
+// in README.md, the words that capture --anonymize leaves as they are, and the list of all ids
+// that ever were, to which new ones are added. With -check it only compares. It fails where the reference would have a hole: a check
 // without fixtures, rights or documentation, a fix without a fixture in which it is
 // offered, without a risk, documentation or a check.
 package main
@@ -15,6 +15,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/kubectl-netdoctor/netdoctor/hack/docs/vocabulary"
 )
 
 func main() {
@@ -63,7 +65,9 @@ func generate() (map[string][]byte, error) {
 	if untold == nil {
 		pages["docs/depths.md"] = depthsPage(notes)
 	}
-	return pages, errors.Join(err, hole, unknown, untold)
+	lists, unread := vocabulary.Lists()
+	maps.Copy(pages, lists)
+	return pages, errors.Join(err, hole, unknown, untold, unread)
 }
 
 func settle(name string, want []byte, check bool) error {
@@ -72,7 +76,7 @@ func settle(name string, want []byte, check bool) error {
 		return nil
 	}
 	if check {
-		return fmt.Errorf("%s is not up to date: run go run ./hack/docs", name)
+		return fmt.Errorf("%s is not up to date: make docs writes it anew", name)
 	}
 	return os.WriteFile(name, want, 0o644)
 }

@@ -33,7 +33,7 @@ func TestIDs(t *testing.T) {
 	for _, c := range all.Checks() {
 		present = append(present, c.ID)
 		if !slices.Contains(released, c.ID) {
-			t.Errorf("check %q is new: go run ./hack/docs notes it in pkg/checks/all/%s", c.ID, file)
+			t.Errorf("check %q is new: make docs notes it in pkg/checks/all/%s", c.ID, file)
 		}
 	}
 	for _, id := range released {

@@ -1,0 +1,80 @@
+// Package vocabulary collects the words that capture --anonymize leaves as they are: a word that
+// a check looks for must not become another.
+package vocabulary
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// words are what capture --anonymize leaves as it is: core, what checks look for, whatever the
+// cluster calls by it; prose, plain English, where the cluster calls nothing by it.
+type words struct{ core, prose map[string]bool }
+
+// readers are the packages that look for words in what a bundle holds.
+var readers = []string{"agent", "cause", "checks", "corefile", "facts", "fixes", "gather", "host", "plugins", "probe", "tries"}
+
+// Lists returns the lists of pkg/anonymize by their paths from the root of the repository, where
+// it must be called. An error is of a source that cannot be read.
+func Lists() (map[string][]byte, error) {
+	w := words{core: map[string]bool{}, prose: map[string]bool{}}
+	for _, name := range readers {
+		if err := w.collectSource(filepath.Join("pkg", name)); err != nil {
+			return nil, err
+		}
+	}
+	plugins, err := os.ReadFile("plugins.yaml")
+	if err != nil {
+		return nil, err
+	}
+	note(w.core, regexp.MustCompile(`(?m)^ *(text|note|#).*$`).ReplaceAllString(string(plugins), ""))
+	for no := range syscall.Errno(134) {
+		note(w.core, no.Error())
+	}
+	w.collectTypes()
+	for word := range w.core {
+		delete(w.prose, word)
+	}
+	return map[string][]byte{
+		"pkg/anonymize/core.txt": page(w.core, `What checks look for, and fields.
+From the literals and structs of the packages that read bundles,
+plugins.yaml, and the fields of the objects that are read.`),
+		"pkg/anonymize/prose.txt": page(w.prose, `Plain English.
+From what checks and fixes say, and what the API's documentation
+says of the objects that are read.`),
+	}, nil
+}
+
+// page writes one line for each first letter, below where the words come from.
+func page(list map[string]bool, from string) []byte {
+	out := fmt.Sprintf("# %s\n# Written by make docs.", strings.ReplaceAll(from, "\n", "\n# "))
+	last := byte(0)
+	for _, word := range slices.Sorted(maps.Keys(list)) {
+		mark := " "
+		if word[0] != last {
+			mark = "\n"
+		}
+		out, last = out+mark+word, word[0]
+	}
+	return []byte(out + "\n")
+}
+
+var (
+	wordForm = regexp.MustCompile(`[A-Za-z]+`)
+	// escapeForm is what stands for something else in a regular expression or in a format.
+	escapeForm = regexp.MustCompile(`\\[a-zA-Z]|%[-+ #0-9.]*[a-zA-Z]`)
+)
+
+func note(list map[string]bool, text string) {
+	for _, word := range wordForm.FindAllString(escapeForm.ReplaceAllString(text, " "), -1) {
+		if len(word) > 1 && len(word) < 40 {
+			list[strings.ToLower(word)] = true
+		}
+	}
+}
