@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // words are what capture --anonymize leaves as it is: core, what checks look for, whatever the
@@ -34,9 +33,6 @@ func Lists() (map[string][]byte, error) {
 		return nil, err
 	}
 	note(w.core, regexp.MustCompile(`(?m)^ *(text|note|#).*$`).ReplaceAllString(string(plugins), ""))
-	for no := range syscall.Errno(134) {
-		note(w.core, no.Error())
-	}
 	w.collectTypes()
 	for word := range w.core {
 		delete(w.prose, word)
