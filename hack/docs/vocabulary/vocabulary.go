@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,17 +15,13 @@ import (
 // cluster calls by it; prose, plain English, where the cluster calls nothing by it.
 type words struct{ core, prose map[string]bool }
 
-// readers are the packages that look for words in what a bundle holds.
-var readers = []string{"agent", "cause", "checks", "corefile", "facts", "fixes", "gather", "host", "plugins", "probe", "tries"}
-
 // Lists returns the lists of pkg/anonymize by their paths from the root of the repository, where
 // it must be called. An error is of a source that cannot be read.
 func Lists() (map[string][]byte, error) {
 	w := words{core: map[string]bool{}, prose: map[string]bool{}}
-	for _, name := range readers {
-		if err := w.collectSource(filepath.Join("pkg", name)); err != nil {
-			return nil, err
-		}
+	// With what they import these are all that look for words in a bundle, or write what is in one.
+	if err := w.collectPackages("pkg/checks/all", "pkg/fixes", "pkg/probe"); err != nil {
+		return nil, err
 	}
 	plugins, err := os.ReadFile("plugins.yaml")
 	if err != nil {
@@ -39,7 +34,7 @@ func Lists() (map[string][]byte, error) {
 	}
 	return map[string][]byte{
 		"pkg/anonymize/core.txt": page(w.core, `What checks look for, and fields.
-From the literals and structs of the packages that read bundles,
+From the literals and structs of pkg/checks/all, pkg/fixes, pkg/probe and what they import,
 plugins.yaml, and the fields of the objects that are read.`),
 		"pkg/anonymize/prose.txt": page(w.prose, `Plain English.
 From what checks and fixes say, and what the API's documentation

@@ -1,0 +1,80 @@
+package vocabulary
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+// unpack writes files into a folder that the test then works in.
+func unpack(t *testing.T, files string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for _, f := range txtar.Parse([]byte(files)).Files {
+		if err := os.MkdirAll(filepath.Dir(f.Name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f.Name, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (w words) want(t *testing.T, core, prose string) {
+	t.Helper()
+	for name, list := range map[string][2]string{"core": {strings.Join(slices.Sorted(maps.Keys(w.core)), " "), core}, "prose": {strings.Join(slices.Sorted(maps.Keys(w.prose)), " "), prose}} {
+		if list[0] != list[1] {
+			t.Errorf("%s: got %q, want %q", name, list[0], list[1])
+		}
+	}
+}
+
+func TestPackages(t *testing.T) {
+	unpack(t, `
+-- embed.go --
+package netdoctor
+
+const a = "top"
+-- pkg/first/first.go --
+package first
+
+import (
+	"archive/tar"
+
+	"github.com/kubectl-netdoctor/netdoctor"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/second"
+	"github.com/kubectl-netdoctor/netdoctorate/pkg/stranger"
+)
+
+const a = "one"
+-- pkg/first/first_test.go --
+package first
+
+import "github.com/kubectl-netdoctor/netdoctor/pkg/third"
+
+const b = "nothing"
+-- pkg/second/second_windows.go --
+package second
+
+import "github.com/kubectl-netdoctor/netdoctor/pkg/first"
+
+const a = "two"
+-- pkg/third/third.go --
+package third
+
+const a = "three"
+`)
+	w := words{core: map[string]bool{}, prose: map[string]bool{}}
+	if err := w.collectPackages("pkg/first"); err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, "one top two", "")
+	if err := w.collectPackages("pkg/fourth"); err == nil {
+		t.Error("a package that is not there is none to complain of")
+	}
+}
