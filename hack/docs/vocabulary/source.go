@@ -63,8 +63,15 @@ func (w words) collect(n ast.Node) bool {
 	case *ast.ImportSpec:
 		return false
 	case *ast.KeyValueExpr:
-		if key, ok := n.Key.(*ast.Ident); ok && slices.Contains([]string{"Doc", "Title", "ByHand"}, key.Name) {
+		if message(n.Key) {
 			w.tell(n.Value)
+			return false
+		}
+	case *ast.AssignStmt:
+		return !w.assigned(n)
+	case *ast.CallExpr:
+		if called(n, "fmt.Errorf", "errors.New") {
+			w.tell(n)
 			return false
 		}
 	case *ast.BasicLit:
@@ -79,14 +86,72 @@ func (w words) collect(n ast.Node) bool {
 	return true
 }
 
-// tell takes the words of what people are told.
-func (w words) tell(n ast.Expr) {
-	ast.Inspect(n, func(n ast.Node) bool {
-		if lit, ok := n.(*ast.BasicLit); ok {
-			noteLiteral(lit, w.prose)
+// assigned takes the words of a message that is put into a field or a variable, and tells
+// whether it is one.
+func (w words) assigned(n *ast.AssignStmt) bool {
+	if len(n.Lhs) != len(n.Rhs) || !slices.ContainsFunc(n.Lhs, message) {
+		return false
+	}
+	for i, to := range n.Lhs {
+		if message(to) {
+			w.tell(n.Rhs[i])
+		} else {
+			ast.Inspect(n.Rhs[i], w.collect)
 		}
-		return true
-	})
+	}
+	return true
+}
+
+// message tells of a field or a variable whose text people are told, by its name.
+func message(n ast.Expr) bool {
+	switch n := n.(type) {
+	case *ast.SelectorExpr:
+		return message(n.Sel)
+	case *ast.Ident:
+		switch n.Name {
+		case "Doc", "Title", "ByHand", "URL", "Message", "message", "Remedy", "remedy", "Reason", "Lacks", "Cost", "Warnings", "Manual":
+			return true
+		}
+	}
+	return false
+}
+
+// called tells of a call of one of these functions.
+func called(n *ast.CallExpr, names ...string) bool {
+	f, ok := n.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := f.X.(*ast.Ident)
+	return ok && slices.Contains(names, pkg.Name+"."+f.Sel.Name)
+}
+
+// tell takes the words of what people are told. What a function makes of a literal may be
+// something that is looked for, unless the function only writes.
+func (w words) tell(n ast.Expr) {
+	switch n := n.(type) {
+	case *ast.BasicLit:
+		noteLiteral(n, w.prose)
+	case *ast.BinaryExpr:
+		w.tell(n.X)
+		w.tell(n.Y)
+	case *ast.CompositeLit:
+		w.tellAll(n.Elts)
+	case *ast.CallExpr:
+		if fun, ok := n.Fun.(*ast.Ident); ok && fun.Name == "append" || called(n, "fmt.Sprintf", "fmt.Sprint", "fmt.Errorf", "errors.New") {
+			w.tellAll(n.Args)
+			return
+		}
+		ast.Inspect(n, w.collect)
+	default:
+		ast.Inspect(n, w.collect)
+	}
+}
+
+func (w words) tellAll(list []ast.Expr) {
+	for _, n := range list {
+		w.tell(n)
+	}
 }
 
 func noteLiteral(lit *ast.BasicLit, list map[string]bool) {

@@ -78,3 +78,37 @@ const a = "three"
 		t.Error("a package that is not there is none to complain of")
 	}
 }
+
+// What people are told is prose, what may be looked for is not, wherever it stands.
+func TestMessages(t *testing.T) {
+	unpack(t, `
+-- pkg/a/a.go --
+package a
+
+import (
+	"errors"
+	"fmt"
+)
+
+var check = &Check{ID: "gate", Doc: "shut" + code + "by", Title: cut("wind", "of"), ByHand: []string{"go there"}, Run: func() { look("storm") }}
+
+func find() (f Finding) {
+	f.Message = "stands " + fmt.Sprintf("open: %s", word)
+	f.Severity, f.Remedy, f.Subject = level("high"), "close it", "door"
+	f.Manual = append(f.Manual, "push")
+	remedy := "walk"
+	other := "sand"
+	if f.Message == "gone" {
+		return Finding{Message: "creaks", Evidence: quote("hinge", remedy)}
+	}
+	f.err = fmt.Errorf("no oil: %w", errors.New("dry"))
+	first, second := pair("both")
+	return f
+}
+`)
+	w := words{core: map[string]bool{}, prose: map[string]bool{}}
+	if err := w.collectPackages("pkg/a"); err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, "both door gate gone high hinge of sand storm wind", "by close creaks dry go it no oil open push shut stands there walk")
+}

@@ -37,7 +37,7 @@ func Lists() (map[string][]byte, error) {
 From the literals and structs of pkg/checks/all, pkg/fixes, pkg/probe and what they import,
 plugins.yaml, and the fields of the objects that are read.`),
 		"pkg/anonymize/prose.txt": page(w.prose, `Plain English.
-From what checks and fixes say, and what the API's documentation
+From what people are told (Doc, Message, Remedy, errors), and what the API's documentation
 says of the objects that are read.`),
 	}, nil
 }
