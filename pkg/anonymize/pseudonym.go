@@ -85,10 +85,10 @@ func (w *words) free(made string) bool {
 
 func (w *words) letter(of string) byte { return of[w.random.Uint64()%uint64(len(of))] }
 
-// other returns a letter that is not this one.
-func (w *words) other(than byte) byte {
+// other returns a letter that is none of these.
+func (w *words) other(than ...byte) byte {
 	for {
-		if c := w.letter(consonants); c != than {
+		if c := w.letter(consonants); bytes.IndexByte(than, c) < 0 {
 			return c
 		}
 	}
@@ -132,7 +132,8 @@ func (w *words) slip(word string) string {
 }
 
 // likewise does to stand what was done to other to make word of it, or returns "" where that
-// was more than one thing.
+// was more than one thing. Two letters of stand that are the same cannot change places: one
+// becomes another.
 func (w *words) likewise(word, other, stand string) string {
 	i := 0
 	for i < min(len(word), len(other)) && word[i] == other[i] {
@@ -144,8 +145,11 @@ func (w *words) likewise(word, other, stand string) string {
 	case len(a)+1 == len(b) && a == b[1:]:
 		return stand[:i] + stand[i+1:]
 	case len(a) == len(b) && a != "" && a[1:] == b[1:]:
-		return stand[:i] + string(w.other(word[i])) + stand[i+1:]
+		return stand[:i] + string(w.other(word[i], stand[i])) + stand[i+1:]
 	case len(a) == len(b) && len(a) > 1 && a[0] == b[1] && a[1] == b[0] && a[2:] == b[2:]:
+		if stand[i] == stand[i+1] {
+			return stand[:i] + string(w.other(stand[i])) + stand[i+1:]
+		}
 		return stand[:i] + stand[i+1:i+2] + stand[i:i+1] + stand[i+2:]
 	}
 	return ""

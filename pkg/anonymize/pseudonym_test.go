@@ -71,3 +71,26 @@ func TestMemoryOfALongName(t *testing.T) {
 		t.Errorf("a name of %d bytes takes %d bytes as one word, %d as words of %d", size, one, each, longest)
 	}
 }
+
+// Whatever letters come up, what is a slip of the pen away from a name still is so afterwards.
+func TestSlipsStay(t *testing.T) {
+	away := func(one, other string) bool {
+		for i := range len(one) + 1 {
+			for j := range len(other) + 1 {
+				if without(one, i) == without(other, j) {
+					return one != other
+				}
+			}
+		}
+		return false
+	}
+	for _, slip := range []string{"warehosue", "awrehouse", "warehoues", "warehose", "warehousse", "warejouse"} {
+		for seed := range byte(255) {
+			a := seeded(t, seed)
+			a.learnNames([]byte(`{"name":"warehouse","serviceName":"` + slip + `"}`))
+			if one, other := a.String("warehouse"), a.String(slip); !away(one, other) {
+				t.Errorf("seed %d: warehouse became %s and %s %s", seed, one, slip, other)
+			}
+		}
+	}
+}
