@@ -102,7 +102,7 @@ Written by ` + "`make docs`" + ` from the sources, from what the pods read, and 
 ` + "`check --depth`" + ` says how deep the doctor may look: ` + "`api < logs < probe < host`" + `, each with those before it. The default is ` + "`logs`" + `: nothing is started in
 the cluster. ` + "`probe`" + ` and ` + "`host`" + ` start pods from [the image of the release](../README.md), in a namespace ` + "`" + probe.Namespace + "`" + ` that is made for it and gone
 afterwards, also after Ctrl-C. A pod lives for two and a half minutes at most, whatever becomes of the doctor; what a kill leaves, a namespace without
-pods and the copy of a pull secret if there was one, ` + "`kubectl netdoctor cleanup`" + ` removes. ` + "`kubectl netdoctor rbac --depth D`" + ` prints the least rights, and what you may not do is told before anything is made.
+pods, a Service, and the copy of a pull secret if there was one, ` + "`kubectl netdoctor cleanup`" + ` removes. ` + "`kubectl netdoctor rbac --depth D`" + ` prints the least rights, and what you may not do is told before anything is made.
 
 | Depth | Source | What is read | Rights | Cost |
 |---|---|---|---|---|

@@ -7,7 +7,8 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
-// Plan is what a probe pod is told to try, as JSON in an environment variable.
+// Plan is what a probe pod is told to try, as JSON in an environment variable. One that
+// answers others is told of its own Service alone, if of anything.
 type Plan struct {
 	Targets []Target `json:"targets"`
 
@@ -36,7 +37,3 @@ func ParsePlan(text string) (Plan, error) {
 	}
 	return p, nil
 }
-
-// PeerPort is the port, TCP and UDP, on which probe pods answer each other. No service is
-// assigned to it (IANA), and no plugin of the catalogue uses it.
-const PeerPort = 47806

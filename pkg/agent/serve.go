@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 const (
@@ -21,11 +23,11 @@ const (
 	patience = 5 * time.Second
 )
 
-// Serve answers other probe pods on PeerPort until the context ends: over TCP it takes bulk
+// Serve answers other probe pods on facts.PeerPort until the context ends: over TCP it takes bulk
 // bytes, over UDP packets of any size, and answers both with how many bytes came. Nothing
 // that is received is kept or looked at.
 func Serve(ctx context.Context) error {
-	return serve(ctx, net.JoinHostPort("", strconv.Itoa(PeerPort)))
+	return serve(ctx, net.JoinHostPort("", strconv.Itoa(facts.PeerPort)))
 }
 
 func serve(ctx context.Context, address string) error {

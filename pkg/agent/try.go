@@ -26,6 +26,10 @@ const (
 	answer = 2 * time.Second // how long an answer may take
 	// smallest is a payload that comes through wherever IPv4 does (RFC 791: 576 bytes).
 	smallest = 512
+	// rules is how long the rules of a Service that was just made may take until the first
+	// connection: kube-proxy writes at most once a second (minSyncPeriod of its iptables
+	// mode), once the pod is Ready and the API server has told it so.
+	rules = 8 * time.Second
 	// together is how many targets are tried at once.
 	together = 8
 )
@@ -91,6 +95,9 @@ func try(ctx context.Context, t Target, largest int) facts.Try {
 			count = burst
 		}
 	}
+	if t.Target == facts.TargetOwnService || t.Target == facts.TargetLocalService {
+		awaitRules(ctx, t)
+	}
 	for range min(count, 100) {
 		if ctx.Err() != nil || out.Lost >= attempts && out.Lost == out.Sent {
 			break // it is dead, and the rest would only take time
@@ -112,6 +119,24 @@ func try(ctx context.Context, t Target, largest int) facts.Try {
 		}
 	}
 	return out
+}
+
+// awaitRules returns once a Service that was just made leads somewhere, or after rules.
+func awaitRules(ctx context.Context, t Target) {
+	ctx, cancel := context.WithTimeout(ctx, rules)
+	defer cancel()
+	again := time.NewTicker(rules / 40)
+	defer again.Stop()
+	for {
+		if _, err := once(ctx, t); err == nil {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // over tells whether the time is, which a connection may learn sooner than the context.

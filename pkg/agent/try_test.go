@@ -115,6 +115,42 @@ func TestRcodesAreTold(t *testing.T) {
 	}
 }
 
+// TestRulesAreAwaited: a Service that was just made leads nowhere until its rules are written,
+// which is no loss; one that never does is dead.
+func TestRulesAreAwaited(t *testing.T) {
+	t.Parallel()
+	late, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := late.Addr().String()
+	late.Close()
+	never := "127.0.0.1:1" // tcpmux, which nobody runs
+	written := make(chan net.Listener, 1)
+	time.AfterFunc(rules/4, func() {
+		l, err := net.Listen("tcp", to)
+		if err != nil {
+			t.Error(err)
+		}
+		written <- l
+	})
+	tries := Try(t.Context(), "n", Plan{Targets: []Target{
+		{Kind: facts.TryTCP, To: to, Target: facts.TargetOwnService}, {Kind: facts.TryTCP, To: to, Target: facts.TargetLocalService},
+		{Kind: facts.TryTCP, To: never, Target: facts.TargetOwnService},
+	}})
+	if l := <-written; l != nil {
+		defer l.Close()
+	}
+	for _, try := range tries[:2] {
+		if try.Sent != attempts || try.Lost != 0 || try.Err != "" {
+			t.Errorf("rules that are written: %+v", try)
+		}
+	}
+	if !tries[2].Dead() || tries[2].Sent != attempts || tries[2].Err != "connection refused" {
+		t.Errorf("rules that never are: %+v", tries[2])
+	}
+}
+
 // TestTimeIsBounded stops trying when the time is over, which is no loss.
 func TestTimeIsBounded(t *testing.T) {
 	quiet, err := net.ListenPacket("udp", "127.0.0.1:0")

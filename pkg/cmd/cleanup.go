@@ -33,8 +33,8 @@ go. Pods have ended by themselves by then. Repairs and their journal are not tou
 				fmt.Fprintln(c.env.Out, "Nothing is left behind.")
 				return nil
 			}
-			fmt.Fprintf(c.env.Out, "Namespace %s, made at %s, holds %d jobs with %d pods that run, and %d copies of pull secrets.\n",
-				probe.Namespace, left.Since.UTC().Format(time.RFC3339), len(left.Jobs), left.Pods, len(left.Secrets))
+			fmt.Fprintf(c.env.Out, "Namespace %s, made at %s, holds %d jobs with %d pods that run, %d Services, and %d copies of pull secrets.\n",
+				probe.Namespace, left.Since.UTC().Format(time.RFC3339), len(left.Jobs), left.Pods, len(left.Services), len(left.Secrets))
 			if left.Pods > 0 {
 				fmt.Fprintln(c.env.Out, "Another look may be under way; its pods end within "+probe.Longest.String()+".")
 			}

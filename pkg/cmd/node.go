@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func newNode(c *cluster) *cobra.Command {
 			case "try":
 				return c.tryPlan(cmd.Context(), node)
 			case "serve":
-				return agent.Serve(cmd.Context())
+				return c.serve(cmd.Context(), node)
 			case "change":
 				return c.changeNode(cmd.Context(), node)
 			}
@@ -56,6 +57,19 @@ func (c *cluster) changeNode(ctx context.Context, node string) error {
 	}
 	result := &agent.Result{Version: agent.ResultVersion, Node: node, Changed: changed}
 	return result.Write(c.env.Out)
+}
+
+// serve answers other pods until it is ended, and prints what came of its own plan, where it
+// has one, as soon as that is known.
+func (c *cluster) serve(ctx context.Context, node string) error {
+	var failed error
+	var trying sync.WaitGroup
+	if c.env.Getenv(agent.PlanVariable) != "" {
+		trying.Go(func() { failed = c.tryPlan(ctx, node) })
+	}
+	err := agent.Serve(ctx)
+	trying.Wait()
+	return errors.Join(err, failed)
 }
 
 func (c *cluster) tryPlan(ctx context.Context, node string) error {

@@ -10,6 +10,11 @@ import (
 // namespace hold for what they try.
 const ProbeNamespace = "kubectl-netdoctor"
 
+// PeerPort is the port, TCP and UDP, on which probe pods answer each other, and of the Service
+// that leads back to them. No service is assigned to it (IANA), and no plugin of the catalogue
+// uses it.
+const PeerPort = 47806
+
 // Try is one thing that a probe pod tried, and what came of it. It is how traffic that no
 // object of the API tells of becomes a fact.
 type Try struct {
@@ -62,13 +67,15 @@ type TryTarget string
 
 // The targets of tries.
 const (
-	TargetPod        TryTarget = "pod"         // another probe pod
-	TargetNode       TryTarget = "node"        // a kubelet's port
-	TargetAPIService TryTarget = "api-service" // the ClusterIP of Service default/kubernetes
-	TargetAPIServer  TryTarget = "api-server"  // an endpoint of that Service
-	TargetDNSService TryTarget = "dns-service" // the ClusterIP of the DNS Service
-	TargetDNSPod     TryTarget = "dns-pod"     // a pod of cluster DNS
-	TargetUpstream   TryTarget = "upstream"    // a server that cluster DNS forwards to
+	TargetPod          TryTarget = "pod"           // another probe pod
+	TargetNode         TryTarget = "node"          // a kubelet's port
+	TargetAPIService   TryTarget = "api-service"   // the ClusterIP of Service default/kubernetes
+	TargetAPIServer    TryTarget = "api-server"    // an endpoint of that Service
+	TargetDNSService   TryTarget = "dns-service"   // the ClusterIP of the DNS Service
+	TargetDNSPod       TryTarget = "dns-pod"       // a pod of cluster DNS
+	TargetUpstream     TryTarget = "upstream"      // a server that cluster DNS forwards to
+	TargetOwnService   TryTarget = "own-service"   // a Service that leads back to the pod that tries it
+	TargetLocalService TryTarget = "local-service" // the same, tried by another pod of the node
 )
 
 // OK tells whether every attempt was answered, and by a DNS server without an error.

@@ -41,7 +41,7 @@ func (r *run) results(ctx context.Context, home *home, job *batchv1.Job, nodes [
 		reading.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			result, err := r.read(ctx, p)
+			result, err := r.read(ctx, p, r.again)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -62,14 +62,14 @@ func (r *run) results(ctx context.Context, home *home, job *batchv1.Job, nodes [
 	}
 }
 
-// read takes the result out of a pod's log.
-func (r *run) read(ctx context.Context, p *corev1.Pod) (*agent.Result, error) {
+// read takes the result out of a pod's log, and asks again for some time.
+func (r *run) read(ctx context.Context, p *corev1.Pod, again time.Duration) (*agent.Result, error) {
 	result, err := r.readOnce(ctx, p)
-	if r.again == 0 || err == nil {
+	if again == 0 || err == nil {
 		return result, err
 	}
-	_ = wait.PollUntilContextTimeout(ctx, time.Second, r.again, false, func(ctx context.Context) (bool, error) {
-		result, err = r.readOnce(ctx, p)
+	_ = wait.PollUntilContextTimeout(ctx, time.Second, again, false, func(context.Context) (bool, error) {
+		result, err = r.readOnce(ctx, p) // the last read, too, tells what is wrong
 		return err == nil, nil
 	})
 	return result, err

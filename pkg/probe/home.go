@@ -41,11 +41,12 @@ type home struct {
 	kept   bool   // it was there before, and stays
 	secret string // the copy of the user's pull secret, or ""
 
-	mu     sync.Mutex
-	jobs   []string     // that this run has made
-	newest *batchv1.Job // of them
-	failed error        // of making the newest
-	pods   *seen        // of the newest
+	mu       sync.Mutex
+	services []string     // that this run has made
+	jobs     []string     // that this run has made
+	newest   *batchv1.Job // of them
+	failed   error        // of making the newest
+	pods     *seen        // of the newest
 }
 
 // last returns the newest job, nil where it was not made, with the pods that were seen of it
@@ -168,7 +169,7 @@ func (h *home) close(ctx context.Context) {
 	h.run.progress("removing what was made")
 	var err error
 	if h.kept {
-		err = empty(ctx, h.run.client, h.jobs, h.secrets())
+		err = empty(ctx, h.run.client, &Leftover{Jobs: h.jobs, Secrets: h.secrets(), Services: h.services})
 	} else {
 		err = remove(ctx, h.run.client)
 	}
@@ -207,19 +208,22 @@ func (h *home) secrets() []string {
 	return []string{h.secret}
 }
 
-// empty deletes some jobs and Secrets in a namespace that stays, and waits for
-// the jobs' pods to go. What others run there is left alone.
-func empty(ctx context.Context, client kubernetes.Interface, jobs, secrets []string) error {
+// empty deletes what was made in a namespace that stays, and waits for the jobs' pods to go.
+// What others run there is left alone.
+func empty(ctx context.Context, client kubernetes.Interface, made *Leftover) error {
 	var errs []error
 	behind := metav1.DeletePropagationBackground
-	for _, job := range jobs {
+	for _, job := range made.Jobs {
 		errs = append(errs, client.BatchV1().Jobs(Namespace).Delete(ctx, job, metav1.DeleteOptions{PropagationPolicy: &behind}))
 	}
-	for _, secret := range secrets {
+	for _, secret := range made.Secrets {
 		errs = append(errs, client.CoreV1().Secrets(Namespace).Delete(ctx, secret, metav1.DeleteOptions{}))
 	}
-	if len(jobs) > 0 {
-		theirs := metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + " in (" + strings.Join(jobs, ",") + ")"}
+	for _, service := range made.Services {
+		errs = append(errs, client.CoreV1().Services(Namespace).Delete(ctx, service, metav1.DeleteOptions{}))
+	}
+	if len(made.Jobs) > 0 {
+		theirs := metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + " in (" + strings.Join(made.Jobs, ",") + ")"}
 		errs = append(errs, wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 			list, err := client.CoreV1().Pods(Namespace).List(ctx, theirs)
 			return err == nil && len(list.Items) == 0, ignoreBusy(err)

@@ -13,11 +13,12 @@ import (
 
 // Leftover is what a run has left behind, or one that is under way has made.
 type Leftover struct {
-	Since   time.Time
-	Kept    bool // the namespace was made by an administrator, and stays
-	Pods    int  // that have not ended
-	Jobs    []string
-	Secrets []string // copies of pull secrets
+	Since    time.Time
+	Kept     bool // the namespace was made by an administrator, and stays
+	Pods     int  // that have not ended
+	Jobs     []string
+	Secrets  []string // copies of pull secrets
+	Services []string
 }
 
 // Leftovers tells what is there of the doctor's own; nil where there is nothing.
@@ -52,7 +53,16 @@ func Leftovers(ctx context.Context, config *rest.Config) (*Leftover, error) {
 			out.Secrets = append(out.Secrets, secret.Name)
 		}
 	}
-	if out.Kept && len(out.Jobs)+len(out.Secrets) == 0 {
+	services, err := client.CoreV1().Services(Namespace).List(ctx, mine)
+	if err != nil && !apierrors.IsForbidden(err) { // likewise
+		return nil, fmt.Errorf("looking for Services in namespace %s: %w", Namespace, err)
+	}
+	if err == nil {
+		for i := range services.Items {
+			out.Services = append(out.Services, services.Items[i].Name)
+		}
+	}
+	if out.Kept && len(out.Jobs)+len(out.Secrets)+len(out.Services) == 0 {
 		return nil, nil
 	}
 	return out, nil
@@ -68,7 +78,7 @@ func Cleanup(ctx context.Context, config *rest.Config, left *Leftover) error {
 	ctx, cancel := context.WithTimeout(ctx, goodbye)
 	defer cancel()
 	if left.Kept {
-		return empty(ctx, client, left.Jobs, left.Secrets)
+		return empty(ctx, client, left)
 	}
 	return remove(ctx, client)
 }

@@ -19,6 +19,7 @@ func HomeRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create", "delete", "list"}},
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"create", "delete", "list"}},
 		{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}},
 		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"list"}},
 		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list"}},
@@ -35,12 +36,11 @@ func NamespaceRules() []rbacv1.PolicyRule {
 func (r *run) allowed(ctx context.Context) error {
 	var lacking []string
 	for _, right := range r.needed(ctx) {
-		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &right}}
-		answer, err := r.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		may, err := r.may(ctx, right)
 		if err != nil {
-			return fmt.Errorf("asking what is allowed: %w", err)
+			return err
 		}
-		if !answer.Status.Allowed {
+		if !may {
 			lacking = append(lacking, words(right))
 		}
 	}
@@ -51,6 +51,15 @@ func (r *run) allowed(ctx context.Context) error {
 	return fmt.Errorf("forbidden: you may not %s; kubectl netdoctor rbac --depth %s prints what it takes", strings.Join(lacking, ", "), r.opts.Depth)
 }
 
+func (r *run) may(ctx context.Context, right authorizationv1.ResourceAttributes) (bool, error) {
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &right}}
+	answer, err := r.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return false, fmt.Errorf("asking what is allowed: %w", err)
+	}
+	return answer.Status.Allowed, nil
+}
+
 // needed are the rights without which a run cannot do its work, or not take back what it
 // made.
 func (r *run) needed(ctx context.Context) []authorizationv1.ResourceAttributes {
@@ -58,8 +67,8 @@ func (r *run) needed(ctx context.Context) []authorizationv1.ResourceAttributes {
 	for _, rule := range HomeRules() {
 		for _, verb := range rule.Verbs {
 			resource, sub, _ := strings.Cut(rule.Resources[0], "/")
-			if resource == "events" || resource == "jobs" && verb == "list" {
-				continue // for a reason, and for cleanup: a run goes without
+			if resource == "events" || resource == "services" || resource == "jobs" && verb == "list" {
+				continue // for a reason, for one check, and for cleanup: a run goes without
 			}
 			out = append(out, authorizationv1.ResourceAttributes{Namespace: Namespace, Verb: verb, Group: rule.APIGroups[0], Resource: resource, Subresource: sub})
 		}

@@ -58,14 +58,14 @@ func (r *run) markChanged(ctx context.Context) {
 	}
 }
 
-// eachSlice reads the EndpointSlices of some namespaces, "" for all.
+// eachSlice reads the EndpointSlices of some namespaces, "" for all, but for the doctor's own.
 func (r *run) eachSlice(ctx context.Context, namespaces []string, each func(*discoveryv1.EndpointSlice)) error {
 	for _, namespace := range namespaces {
 		list := pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return r.client.DiscoveryV1().EndpointSlices(namespace).List(ctx, o)
 		})
 		err := list.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error {
-			if slice, ok := o.(*discoveryv1.EndpointSlice); ok {
+			if slice, ok := o.(*discoveryv1.EndpointSlice); ok && slice.Namespace != Namespace {
 				each(slice)
 			}
 			return nil

@@ -27,18 +27,20 @@ const mostOfKind = 5
 // rounds, since the ones that try must be told the addresses of those that answer, and no
 // pod has a token to ask for them.
 func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) {
-	peers, why := r.peers(ctx, home, nodes)
-	plan := agent.Plan{Targets: append(peerTargets(peers), r.clusterTargets(nodes)...), Upstream: r.opts.OutsideName}
-	data, err := json.Marshal(plan)
+	own := home.ownService(ctx)
+	peers := r.peers(ctx, home, nodes, own)
+	targets := append(peerTargets(peers.addresses), r.clusterTargets(nodes)...)
+	targets = append(targets, own.targets(facts.TargetLocalService)...)
+	plan, err := planVariable(agent.Plan{Targets: targets, Upstream: r.opts.OutsideName})
 	if err != nil {
-		why = func(string) string { return err.Error() }
+		peers.why = func(string) string { return err.Error() }
 	}
 	var able []*corev1.Node
 	for _, n := range nodes {
-		if _, there := peers[n.Name]; there && err == nil {
+		if _, there := peers.addresses[n.Name]; there && err == nil {
 			able = append(able, n)
 		} else {
-			r.part(facts.Tries, n.Name, why(n.Name))
+			r.part(facts.Tries, n.Name, peers.why(n.Name))
 		}
 	}
 	if len(able) == 0 {
@@ -47,7 +49,7 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 	job := trafficJob(r.opts.Image, home, "try", able, []string{"try"})
 	pod := &job.Spec.Template.Spec
 	pod.DNSPolicy = corev1.DNSDefault // the servers of its resolv.conf are those that cluster DNS forwards to
-	pod.Containers[0].Env = append(pod.Containers[0].Env, corev1.EnvVar{Name: agent.PlanVariable, Value: string(data)})
+	pod.Containers[0].Env = append(pod.Containers[0].Env, plan)
 	results, why := r.results(ctx, home, job, able)
 	if why := r.held(ctx); why != "" {
 		r.mu.Lock()
@@ -61,13 +63,23 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 			r.part(facts.Tries, n.Name, why(n.Name))
 			continue
 		}
-		r.mu.Lock()
-		for _, t := range result.Tries {
-			t.Node = n.Name // whatever the pod says
-			r.b.AddTries(t)
-		}
-		r.mu.Unlock()
+		r.addTries(n.Name, result.Tries)
 	}
+	own.read(ctx, peers, able)
+}
+
+func (r *run) addTries(node string, tried []facts.Try) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range tried {
+		t.Node = node // whatever the pod says
+		r.b.AddTries(t)
+	}
+}
+
+func planVariable(p agent.Plan) (corev1.EnvVar, error) {
+	data, err := json.Marshal(p)
+	return corev1.EnvVar{Name: agent.PlanVariable, Value: string(data)}, err
 }
 
 // held says why what the pods tried may tell of NetworkPolicies and not of the network, or "".
@@ -85,10 +97,16 @@ func (r *run) held(ctx context.Context) string {
 	return ""
 }
 
-// peers starts a pod on each node that answers others, and returns the addresses of those
-// that run.
-func (r *run) peers(ctx context.Context, home *home, nodes []*corev1.Node) (map[string]string, func(node string) string) {
-	addresses := map[string]string{}
+// peers are the pods that answer others.
+type peers struct {
+	addresses map[string]string // by node, of those that run
+	pods      map[string]*corev1.Pod
+	why       func(node string) string // there is none
+}
+
+// peers starts a pod on each node that answers others.
+func (r *run) peers(ctx context.Context, home *home, nodes []*corev1.Node, own *ownService) *peers {
+	out := &peers{addresses: map[string]string{}, pods: map[string]*corev1.Pod{}}
 	if end, bounded := ctx.Deadline(); bounded { // the others need the rest of the time to try
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)*3/5)
@@ -96,21 +114,23 @@ func (r *run) peers(ctx context.Context, home *home, nodes []*corev1.Node) (map[
 	}
 	job := trafficJob(r.opts.Image, home, "serve", nodes, []string{"serve"})
 	job.Spec.ActiveDeadlineSeconds = ptr.To(int64(Longest.Seconds()))
+	own.leadTo(&job.Spec.Template)
 	pods, err := r.follow(ctx, home, job, len(nodes), func(p *corev1.Pod) bool {
 		if p.Status.Phase != corev1.PodRunning || p.Status.PodIP == "" {
 			return p.Status.Phase == corev1.PodFailed
 		}
-		addresses[p.Spec.NodeName] = p.Status.PodIP
+		out.addresses[p.Spec.NodeName], out.pods[p.Spec.NodeName] = p.Status.PodIP, p
 		return true
 	})
-	return addresses, func(node string) string { return pods.why(node, err) }
+	out.why = func(node string) string { return pods.why(node, err) }
+	return out
 }
 
 // peerTargets lets every pod try every other one, and the one beside it on its node.
-func peerTargets(peers map[string]string) []agent.Target {
+func peerTargets(addresses map[string]string) []agent.Target {
 	var out []agent.Target
-	for _, node := range slices.Sorted(maps.Keys(peers)) {
-		to := net.JoinHostPort(peers[node], strconv.Itoa(agent.PeerPort))
+	for _, node := range slices.Sorted(maps.Keys(addresses)) {
+		to := net.JoinHostPort(addresses[node], strconv.Itoa(facts.PeerPort))
 		for _, kind := range []facts.TryKind{facts.TryTCP, facts.TryUDP, facts.TryMTU} {
 			out = append(out, agent.Target{Kind: kind, To: to, ToNode: node, Target: facts.TargetPod})
 		}

@@ -134,6 +134,10 @@ func whose(t facts.Try) string {
 		text = "the DNS Service"
 	case facts.TargetDNSPod:
 		text = "a DNS pod"
+	case facts.TargetOwnService:
+		text = "a Service of its own"
+	case facts.TargetLocalService:
+		text = "the Service of the pod beside it"
 	case facts.TargetUpstream:
 		text = "a nameserver of the node"
 	default:

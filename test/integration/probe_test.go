@@ -388,12 +388,19 @@ func TestLookWithItsRightsAlone(t *testing.T) {
 		for _, job := range jobs.Items {
 			names = append(names, job.Name)
 		}
+		services, err := f.p.Client.CoreV1().Services(probe.Namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range services.Items {
+			names = append(names, services.Items[i].Name)
+		}
 		pods, err := f.p.Client.CoreV1().Pods(probe.Namespace).List(t.Context(), metav1.ListOptions{})
 		if err != nil || len(pods.Items) > 0 || !slices.Equal(names, want) {
-			t.Errorf("%s the namespace that stays holds jobs %q and %d pods: %v", when, names, len(pods.Items), err)
+			t.Errorf("%s the namespace that stays holds jobs and Services %q and %d pods: %v", when, names, len(pods.Items), err)
 		}
 	}
-	left("after the look", other)
+	left("after the look", other...)
 	if o := f.p.run(t, "cleanup", "-y"); o.code != 0 {
 		t.Errorf("cleanup: exit %d\n%s", o.code, o.stderr)
 	}
@@ -401,7 +408,7 @@ func TestLookWithItsRightsAlone(t *testing.T) {
 }
 
 // other makes what somebody else's look has made in the namespace that stays.
-func (f *fleet) other(t *testing.T) string {
+func (f *fleet) other(t *testing.T) []string {
 	t.Helper()
 	labels := map[string]string{"app.kubernetes.io/managed-by": "kubectl-netdoctor"}
 	job, err := f.p.Client.BatchV1().Jobs(probe.Namespace).Create(t.Context(), &batchv1.Job{
@@ -413,7 +420,13 @@ func (f *fleet) other(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return job.Name
+	svc, err := f.p.Client.CoreV1().Services(probe.Namespace).Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "itself-", Labels: labels}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{job.Name, svc.Name}
 }
 
 // grant applies what rbac prints, as an administrator, and binds it to a user.
