@@ -75,11 +75,12 @@ func staleFinding(s *facts.Snapshot, node string, lacks []lack, now string) chec
 	return f
 }
 
-// deadEnds returns what no slice names.
+// deadEnds returns what no slice names. That to which a Service of the doctor's own leads was
+// not there when slices were read.
 func deadEnds(list []netip.AddrPort, ends map[netip.Addr]bool) []string {
 	var out []string
 	for _, e := range list {
-		if !ends[e.Addr()] {
+		if !ends[e.Addr()] && e.Port() != facts.PeerPort {
 			out = append(out, e.String())
 		}
 	}
