@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-var idForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)
+var idForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // Validate proves a list of checks well-formed: complete, unique, and explaining only
 // checks that are in the list, without a circle.

@@ -8,7 +8,6 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks/symptom"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
-	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/tries"
 )
 
@@ -103,7 +102,7 @@ func (v view) localTo(f tries.Fault, alone []string) []string {
 func (v view) finding(f tries.Fault, trouble tries.Trouble, local []string) checks.Finding {
 	out := checks.Finding{Subject: facts.Cluster(), Message: message(f, trouble, len(local) > 0), Remedy: v.remedy(f, trouble)}
 	if f.Node != "" {
-		out.Subject, out.Places = facts.NodeRef(f.Node), v.agents(f.Node)
+		out.Subject, out.Places = facts.NodeRef(f.Node), agents(v.Snapshot, f.Node)
 	} else {
 		if node, _ := end(f); node != "" {
 			out.Subject = facts.NodeRef(node)
@@ -111,7 +110,7 @@ func (v view) finding(f tries.Fault, trouble tries.Trouble, local []string) chec
 		out.Places = refs(f.Pairs)
 		if len(out.Places) == 2 {
 			for _, node := range out.Places {
-				out.Places = append(out.Places, v.agents(node.Name)...)
+				out.Places = append(out.Places, agents(v.Snapshot, node.Name)...)
 			}
 		}
 	}
@@ -142,22 +141,11 @@ func end(f tries.Fault) (node string, in bool) {
 // within tells of a node whose pods reach others, or nobody knows, but not those beside them.
 func (v view) within(node string, trouble tries.Trouble) checks.Finding {
 	return checks.Finding{
-		Subject: facts.NodeRef(node), Message: withinWords(trouble), Places: v.agents(node),
+		Subject: facts.NodeRef(node), Message: withinWords(trouble), Places: agents(v.Snapshot, node),
 		Evidence: v.quotes([]tries.Pair{{From: node, To: node}}, trouble),
 		Remedy: fmt.Sprintf("Look on %s at the plugin's bridge or interfaces, at iptables -S FORWARD and nft list ruleset: a rule there drops what pods of the node send each other. "+
 			"%s", node, deeper(node)) + tries.Rulers(v.Snapshot),
 	}
-}
-
-// agents names the plugin's pods on a node: what is wrong with them shows there.
-func (v view) agents(node string) []facts.Ref {
-	var out []facts.Ref
-	for _, p := range plugins.Agents(v.Snapshot) {
-		if p.Node == node {
-			out = append(out, p.Ref())
-		}
-	}
-	return out
 }
 
 // spread puts the ways of different nodes first, so that the few that are quoted tell most.

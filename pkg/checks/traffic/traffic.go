@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/plugins"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/tries"
 )
 
@@ -16,7 +17,7 @@ const shown = 4
 
 // Checks lists the package's checks, causes before what they explain.
 func Checks() []*checks.Check {
-	return []*checks.Check{PodToPod, PodToNode, PodToKubelet, ServicePath, UpstreamDead}
+	return []*checks.Check{PodToPod, PodToNode, PodToKubelet, ServicePath, Hairpin, UpstreamDead}
 }
 
 // unless runs a check where policies do not explain what it would find.
@@ -51,6 +52,17 @@ func zones(s *facts.Snapshot) func(node string) string {
 
 func mute(s *facts.Snapshot) func(node string) bool {
 	return func(node string) bool { return tries.Mute(s, node) }
+}
+
+// agents names the plugin's pods on a node: what is wrong with them shows there.
+func agents(s *facts.Snapshot, node string) []facts.Ref {
+	var out []facts.Ref
+	for _, p := range plugins.Agents(s) {
+		if p.Node == node {
+			out = append(out, p.Ref())
+		}
+	}
+	return out
 }
 
 // refs names the nodes at both ends of some ways, each once.
