@@ -76,7 +76,7 @@ func All() []*Fault {
 		corednsOOM(), corednsScaledToZero(), corednsReplicaDeaf(), corednsNoBind(), corefileKeyMissing(), dnsSelector(), dnsPorts(),
 		dnsServiceDeleted(), kubeletClusterDNS(), kubeletResolvConf(), proxyMissing(), proxyConfigYAML(), proxyKubeconfig(), proxyKubeconfigRefused(),
 		proxyIPVS(), proxyHostname(), proxyClusterCIDR(), vxlanBlocked(), ipForwardOff(), forwardDrop(),
-		mtuTooLarge(), proxyRuleLost(), kubeletFlags(), flannelPublicIP(), serviceSelector(), serviceTargetPort(), podsNeverReady(), trafficPolicyLocal(), kubernetesEndpoints(),
+		mtuTooLarge(), hairpinOff(), proxyRuleLost(), kubeletFlags(), flannelPublicIP(), serviceSelector(), serviceTargetPort(), podsNeverReady(), trafficPolicyLocal(), kubernetesEndpoints(),
 	}
 }
 
