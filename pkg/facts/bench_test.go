@@ -72,6 +72,23 @@ func BenchmarkCompact(b *testing.B) {
 	}
 }
 
+// BenchmarkRecord tells how long a pod takes on its way into a bundle.
+func BenchmarkRecord(b *testing.B) {
+	pods := make([]*corev1.Pod, 1500)
+	for i := range pods {
+		pods[i] = replica(i)
+	}
+	for b.Loop() {
+		var r Recorder
+		for _, p := range pods {
+			if err := r.Record(Pods, p); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(pods)), "µs/pod")
+}
+
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats

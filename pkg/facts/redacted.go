@@ -183,6 +183,6 @@ func redactConfig(text string) string {
 // withoutHeaders leaves out of a kubelet's configuration what it sends to get pods by.
 func withoutHeaders(c *kubeletv1beta1.KubeletConfiguration) *kubeletv1beta1.KubeletConfiguration {
 	out := *c
-	out.StaticPodURLHeader, out.StaticPodURL = nil, redact.Anywhere(c.StaticPodURL)
+	out.StaticPodURLHeader = nil
 	return &out
 }

@@ -247,3 +247,15 @@ func TestRecordOddTimes(t *testing.T) {
 		}
 	}
 }
+
+// A bundle can be read again whatever stands beside a secret in its texts: the escape before
+// one, and the quote behind it, are not of it.
+func TestRecordOddTexts(t *testing.T) {
+	for _, text := range []string{"x\nplum1.0123456789abcdeg", "-----BEGIN PRIVATE KEY-----\"x", "eyJhbGciOiJSUzI1.a.\\"} {
+		_, bundle := files(t, map[*Source][]runtime.Object{Events: {&corev1.Event{ObjectMeta: named("a", "e"), Message: text}}})
+		s, err := LoadFiles(bundle)
+		if err != nil || len(s.Events) != 1 {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func (r *Recorder) Record(src *Source, obj runtime.Object) error {
 	if err != nil {
 		return fmt.Errorf("recording %s %s: %w", src.Kind, meta.GetName(), err)
 	}
-	data = []byte(redact.Anywhere(string(readable(data))))
+	data = []byte(redact.Strings(string(readable(data))))
 	name := src.Name + ".json"
 	if src.Namespaced {
 		name = meta.GetNamespace() + "/" + name
@@ -203,7 +203,7 @@ func snapshotFiles(s *Snapshot, files map[string][]byte) error {
 		if err != nil {
 			return fmt.Errorf("saving configz of node %s: %w", node, err)
 		}
-		files[nodesDir+"/"+node+"/configz.json"] = data
+		files[nodesDir+"/"+node+"/configz.json"] = []byte(redact.Strings(string(data)))
 	}
 	for node, byPath := range s.Files {
 		for path, text := range byPath {
@@ -216,7 +216,7 @@ func snapshotFiles(s *Snapshot, files map[string][]byte) error {
 			return fmt.Errorf("saving %s: %w", name, err)
 		}
 		if string(data) != "null" {
-			files[name] = []byte(redact.Anywhere(string(data)))
+			files[name] = []byte(redact.Strings(string(data)))
 		}
 	}
 	for key, scrapes := range s.Metrics {
@@ -234,6 +234,6 @@ func snapshotFiles(s *Snapshot, files map[string][]byte) error {
 		return err
 	}
 	gaps, err := json.MarshalIndent(s.Gaps, "", "  ")
-	files[gapsFile] = []byte(redact.Anywhere(string(gaps)))
+	files[gapsFile] = []byte(redact.Strings(string(gaps)))
 	return err
 }

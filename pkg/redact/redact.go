@@ -97,6 +97,9 @@ func Anywhere(text string) string {
 	if strings.Contains(text, "earer") || strings.Contains(text, "EARER") || strings.Contains(text, "asic ") {
 		text = bearer.ReplaceAllString(text, "${1}"+Hidden)
 	}
+	if strings.IndexByte(text, '.') < 0 {
+		return text
+	}
 	return bootstrapToken.ReplaceAllStringFunc(text, func(token string) string {
 		if !strings.ContainsAny(token, "0123456789") || eventSuffix.MatchString(token) {
 			return token
