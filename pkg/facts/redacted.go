@@ -37,7 +37,7 @@ func redactTexts(obj metav1.Object) {
 	case *corev1.ConfigMap:
 		o.BinaryData = nil
 		for key, text := range o.Data {
-			o.Data[key] = redactConfig(text)
+			o.Data[key] = redactConfig(key, text)
 		}
 	case *corev1.Event:
 		o.Message = redact.Log(o.Message)
@@ -148,36 +148,6 @@ func redactArgs(args []string) []string {
 		hide = flag && !strings.ContainsAny(arg, "= ") && redact.IsSecret(arg) && !locates.MatchString(arg)
 	}
 	return args
-}
-
-// locates is the name of a flag or a setting that says where a secret lies.
-var locates = regexp.MustCompile(`(?i)(file|path|dir|name|namespace)$`)
-
-// spaced is a line of a Corefile with a secret in it (coredns plugin/etcd, route53, tsig,
-// azure); pathSetting one that says where a secret lies, or whether there is any.
-var (
-	spaced      = regexp.MustCompile(`(?m)^([ \t]*(?:credentials|aws_access_key|secret|password|token)[ \t]+)([^\s{:=#][^\n]*)$`)
-	pathSetting = regexp.MustCompile(`(?m)^[ \t]*["']?[\w.-]+["']?[ \t]*[:=][ \t]*["']?(?:/(?:etc|var|run|usr|opt|srv|mnt|root|home)/[\w./-]*|true|false)["']?[ \t]*$`)
-	word        = regexp.MustCompile(`\S+`)
-)
-
-// redactConfig takes secrets out of a setting or of a whole file of settings. Lines that say
-// where a secret lies stay.
-func redactConfig(text string) string {
-	if t := strings.TrimSpace(text); strings.HasPrefix(t, "{") {
-		return redact.JSON(text)
-	}
-	var out strings.Builder
-	last := 0
-	for _, at := range pathSetting.FindAllStringIndex(text, -1) {
-		out.WriteString(redact.Text(text[last:at[0]]) + text[at[0]:at[1]])
-		last = at[1]
-	}
-	text = out.String() + redact.Text(text[last:])
-	return spaced.ReplaceAllStringFunc(text, func(line string) string {
-		m := spaced.FindStringSubmatch(line)
-		return m[1] + word.ReplaceAllString(m[2], redact.Hidden)
-	})
 }
 
 // withoutHeaders leaves out of a kubelet's configuration what it sends to get pods by.
