@@ -126,10 +126,10 @@ func redactAction(get *corev1.HTTPGetAction, exec *corev1.ExecAction) {
 var switches = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|enabled|disabled|always|never|none|crosssubnet|bird|vxlan|geneve|ipip|autodetect)$`)
 
 // redactVariable leaves of an environment variable its name, and its value where that is a
-// switch: checks go by those of network plugins.
+// switch: checks go by those of network plugins. What was cut out does not look empty.
 func redactVariable(v *corev1.EnvVar) {
-	if !switches.MatchString(v.Value) || redact.IsSecret(v.Name) {
-		v.Value = ""
+	if v.Value != "" && (!switches.MatchString(v.Value) || redact.IsSecret(v.Name)) {
+		v.Value = redact.Hidden
 	}
 }
 

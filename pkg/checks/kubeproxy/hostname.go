@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/redact"
 )
 
 // Hostname finds kube-proxies that go by the name of another node.
@@ -49,13 +50,17 @@ type override struct {
 	quote string
 }
 
-// hostnameParts names what must be known where no flag tells the name: the file, and where
-// that does not either, what each kube-proxy says.
+// hostnameParts names what must be known: the variable that the flag is filled in with;
+// where no flag tells the name, the file, and where that does not either, what each
+// kube-proxy says.
 func hostnameParts(s *facts.Snapshot) []checks.Part {
 	var out []checks.Part
 	for _, p := range proxies(s) {
 		if flag(&p.spec.Containers[0], overrideFlag) == "" {
 			out = append(out, checks.Part{Source: facts.ConfigMaps, Key: setRef(p.set).Key()})
+		}
+		if name := p.cutOut(); name != "" {
+			out = append(out, checks.Part{Source: facts.SystemDaemonSets, Key: setRef(p.set).Key(), Lacks: "the value of " + name + " was cut out"})
 		}
 		if o, known := p.override(); known && o.name == "" {
 			out = append(out, checks.PodLogs(p.pods)...)
@@ -115,13 +120,27 @@ func expand(c *corev1.Container, value string) (name string, literal bool) {
 		case i < 0:
 			literal = literal && len(c.EnvFrom) == 0 && !shell(c)
 			return v
-		case c.Env[i].ValueFrom != nil:
+		case c.Env[i].ValueFrom != nil, c.Env[i].Value == redact.Hidden:
 			literal = false
 		}
 		return c.Env[i].Value
 	})
 	rest := variable.ReplaceAllString(name, "")
 	return name, literal && !strings.ContainsAny(rest, "$`") && name != ""
+}
+
+// cutOut returns the variable of the flag whose value a capture cut out, or "": it may hold
+// one name for all nodes.
+func (p *proxy) cutOut() string {
+	c := &p.spec.Containers[0]
+	value := flag(c, overrideFlag)
+	i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool {
+		return e.Value == redact.Hidden && strings.Contains(value, "$("+e.Name+")")
+	})
+	if i < 0 {
+		return ""
+	}
+	return c.Env[i].Name
 }
 
 // shell tells whether the command is run by a shell, which fills in more.
