@@ -76,9 +76,12 @@ func redactAnnotations(in map[string]string) map[string]string {
 			delete(in, key)
 			continue
 		}
-		if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+		switch {
+		case holdsSecret(key, text):
+			in[key] = redact.Hidden
+		case strings.HasPrefix(text, "{") || strings.HasPrefix(text, "["):
 			in[key] = redact.JSON(text)
-		} else {
+		default:
 			in[key] = redact.Log(text)
 		}
 	}

@@ -17,3 +17,27 @@ func TestRedactCorefile(t *testing.T) {
 		}
 	}
 }
+
+// What lies under the name of a secret is one, whatever it looks like.
+func TestRedactKeys(t *testing.T) {
+	for _, tt := range []struct{ key, text, want string }{
+		{"password", "quince", "REDACTED"},
+		{"example.com/api-token", "quince fig\nplum", "REDACTED"},
+		{"tls.key", "{\"a\": \"quince\"}", "REDACTED"},
+		{"secrets.yaml", "a: quince\n", "REDACTED"},
+		{"password-file", "quince", "REDACTED"},
+		{"password", "", ""},
+		{"secret-name", "plum-tls", "plum-tls"},
+		{"ingress-secrets-namespace", "plum", "plum"},
+		{"enable-secrets-sync", "true", "true"},
+		{"token-path", "/etc/plum/token\n", "/etc/plum/token\n"},
+		{"plum", "a: fig\n", "a: fig\n"},
+	} {
+		if got := redactConfig(tt.key, tt.text); got != tt.want {
+			t.Errorf("ConfigMap, %s: got %q, want %q", tt.key, got, tt.want)
+		}
+		if got := redactAnnotations(map[string]string{tt.key: tt.text})[tt.key]; got != tt.want {
+			t.Errorf("annotation, %s: got %q, want %q", tt.key, got, tt.want)
+		}
+	}
+}

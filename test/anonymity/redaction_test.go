@@ -60,7 +60,7 @@ status:
 ---
 apiVersion: v1
 kind: ConfigMap
-metadata: {namespace: kube-system, name: kubeadm-config, annotations: {a: "%[1]s"}}
+metadata: {namespace: kube-system, name: kubeadm-config, annotations: {a: "%[1]s", "example.com/plum-token": QUINCE}}
 binaryData: {b: UVVJTkNF}
 data:
   kubeconfig: |
@@ -80,6 +80,7 @@ data:
     }
   cni: '{"k8s_auth_token": "QUINCE", "password": "QUINCE"}'
   any: "%[1]s"
+  admin-password: "QUINCE"
 ---
 apiVersion: v1
 kind: Event
