@@ -123,24 +123,10 @@ func isKubelet(status string) bool {
 	return named && namespaces == 1
 }
 
-// safeArgs writes arguments one a line. Flags about tokens and passwords lose their value,
-// whether it stands behind a "=" or is the next argument.
+// safeArgs writes arguments one a line, without secrets.
 func safeArgs(args []string) string {
 	var out strings.Builder
-	hide := false
-	for _, arg := range args {
-		name, value, assigned := strings.Cut(arg, "=")
-		switch {
-		case hide && !strings.HasPrefix(arg, "--"):
-			arg = redact.Hidden
-		case strings.HasPrefix(arg, "-") && assigned && redact.IsSecret(name):
-			arg = name + "=" + redact.Hidden
-		case assigned:
-			arg = name + "=" + redact.Text(value)
-		default:
-			arg = redact.Anywhere(arg)
-		}
-		hide = strings.HasPrefix(arg, "-") && !assigned && redact.IsSecret(name)
+	for _, arg := range redact.Args(args) {
 		out.WriteString(printable(arg) + "\n")
 	}
 	return out.String()

@@ -7,9 +7,6 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/redact"
 )
 
-// locates is the name of a flag that says where a secret lies.
-var locates = regexp.MustCompile(`(?i)(file|path|dir|name|namespace)$`)
-
 var (
 	// corefileKey is what a Corefile, a copy or a part of one is called in a ConfigMap.
 	corefileKey = regexp.MustCompile(`^Corefile|\.(server|override)$`)
@@ -22,21 +19,8 @@ var (
 	word       = regexp.MustCompile(`\S+`)
 
 	// pathSetting is a line that says where a secret lies, or whether there is any.
-	pathSetting = regexp.MustCompile(`(?m)^[ \t]*["']?[\w.-]+["']?[ \t]*[:=][ \t]*["']?` + harmless + `["']?[ \t]*$`)
-	onlyPath    = regexp.MustCompile(`^\s*` + harmless + `\s*$`)
-
-	// namesSecret is the name of a setting that says what a secret is called.
-	namesSecret = regexp.MustCompile(`(?i)(name|namespace)$`)
+	pathSetting = regexp.MustCompile(`(?m)^[ \t]*["']?[\w.-]+["']?[ \t]*[:=][ \t]*["']?(?:/(?:etc|var|run|usr|opt|srv|mnt|root|home)/[\w./-]*|true|false)["']?[ \t]*$`)
 )
-
-// harmless is a value that is no secret, whatever its name: a path, or a switch.
-const harmless = `(?:/(?:etc|var|run|usr|opt|srv|mnt|root|home)/[\w./-]*|true|false)`
-
-// holdsSecret tells whether all that a ConfigMap or an annotation has under a key is a secret,
-// going by what the key is called.
-func holdsSecret(key, text string) bool {
-	return text != "" && redact.IsSecret(key) && !namesSecret.MatchString(key) && !onlyPath.MatchString(text)
-}
 
 // redactConfig takes secrets out of what a ConfigMap has under a key: a setting, or a whole
 // file of settings. Lines that say where a secret lies stay.
@@ -44,7 +28,7 @@ func redactConfig(key, text string) string {
 	if corefileKey.MatchString(key) {
 		return redactCorefile(text)
 	}
-	if holdsSecret(key, text) {
+	if redact.Holds(key, text) {
 		return redact.Hidden
 	}
 	if t := strings.TrimSpace(text); strings.HasPrefix(t, "{") {

@@ -77,7 +77,7 @@ func redactAnnotations(in map[string]string) map[string]string {
 			continue
 		}
 		switch {
-		case holdsSecret(key, text):
+		case redact.Holds(key, text):
 			in[key] = redact.Hidden
 		case strings.HasPrefix(text, "{") || strings.HasPrefix(text, "["):
 			in[key] = redact.JSON(text)
@@ -92,7 +92,7 @@ func redactPod(spec *corev1.PodSpec) {
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
 			c := &list[i]
-			c.Command, c.Args = redactArgs(c.Command), redactArgs(c.Args)
+			c.Command, c.Args = redact.Args(c.Command), redact.Args(c.Args)
 			for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
 				if probe != nil {
 					redactAction(probe.HTTPGet, probe.Exec)
@@ -109,7 +109,7 @@ func redactPod(spec *corev1.PodSpec) {
 	}
 	for i := range spec.EphemeralContainers {
 		c := &spec.EphemeralContainers[i]
-		c.Command, c.Args = redactArgs(c.Command), redactArgs(c.Args)
+		c.Command, c.Args = redact.Args(c.Command), redact.Args(c.Args)
 	}
 }
 
@@ -121,7 +121,7 @@ func redactAction(get *corev1.HTTPGetAction, exec *corev1.ExecAction) {
 		}
 	}
 	if exec != nil {
-		exec.Command = redactArgs(exec.Command)
+		exec.Command = redact.Args(exec.Command)
 	}
 }
 
@@ -134,23 +134,6 @@ func redactVariable(v *corev1.EnvVar) {
 	if v.Value != "" && (!switches.MatchString(v.Value) || redact.IsSecret(v.Name)) {
 		v.Value = redact.Hidden
 	}
-}
-
-// redactArgs hides the values of flags whose names are those of secrets, and secrets in
-// scripts.
-func redactArgs(args []string) []string {
-	hide := false
-	for i, arg := range args {
-		flag := strings.HasPrefix(arg, "-")
-		switch {
-		case hide && !flag:
-			args[i] = redact.Hidden
-		default:
-			args[i] = redact.Log(arg)
-		}
-		hide = flag && !strings.ContainsAny(arg, "= ") && redact.IsSecret(arg) && !locates.MatchString(arg)
-	}
-	return args
 }
 
 // withoutHeaders leaves out of a kubelet's configuration what it sends to get pods by.
