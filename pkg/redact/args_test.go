@@ -23,7 +23,7 @@ func TestArgs(t *testing.T) {
 		{"a switch", "--authentication-token-webhook=true", "--authentication-token-webhook=true"},
 		{"inside of one", "--set=mode=a,password=quince|--header=X-Token: quince", "--set=mode=a,password=REDACTED|--header=X-Token: REDACTED"},
 		{"a header", "curl|-H|X-Token: quince", "curl|-H|X-Token: REDACTED"},
-		{"a script", "sh|-c|run --token quince; --v=2\nexport PASSWORD=quince fig", "sh|-c|run --token REDACTED --v=2\nexport PASSWORD=REDACTED"},
+		{"a script", "sh|-c|run --token quince; --v=2\nexport PASSWORD=quince fig", "sh|-c|run --token REDACTED; --v=2\nexport PASSWORD=REDACTED"},
 		{"a script with flags", "-c|--password quince --v=2", "-c|--password REDACTED --v=2"},
 		{"bearer", "curl|Bearer quince+fig/plum==", "curl|Bearer REDACTED"},
 	} {

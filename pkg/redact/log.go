@@ -5,9 +5,6 @@ import (
 	"strings"
 )
 
-// told is how a log has a name and its value: token=x, "token":"x", password: x.
-var told = regexp.MustCompile(`([A-Za-z_][\w.-]*)(\\*["']?(?:[ \t]*=[ \t]*|[ \t]*:[ \t]*))(\\*"[^"\n]*"?|'[^'\n]*'?|[^\s"',;&}\]\\]+)`)
-
 // sentence is a value that is one of a sentence: "getting token: Unauthorized".
 var sentence = regexp.MustCompile(`^[A-Za-z][a-z]*$`)
 
@@ -15,60 +12,29 @@ var sentence = regexp.MustCompile(`^[A-Za-z][a-z]*$`)
 // stays one. A controller's key="namespace/name" and the name of a Secret are no secrets.
 func Log(text string) string {
 	if mayHold(text) {
-		text = replace(told, text, func(m []string) string {
-			if !logsSecret(m[1], m[2], m[3]) {
-				return m[1] + m[2] + Inside(m[3])
+		text = each(assignment, text, func(name, joint, rest string, query bool) (value, string) {
+			if !logsSecret(name) {
+				return value{}, ""
 			}
-			return m[1] + m[2] + quotedAs(m[3])
-		})
-		text = replace(flagValue, text, func(m []string) string {
-			if !IsSecret(m[1]) {
-				return m[0]
+			v := valueOf(rest, false, query)
+			if v.before == "" && isProse(name, joint, v.text) {
+				return value{}, ""
 			}
-			return m[1] + m[2] + Hidden
+			return v, Hidden
 		})
+		text = hideFlagged(text, false)
 	}
 	return Anywhere(text)
 }
 
-// Inside takes out of a value what it holds of names and values itself.
-func Inside(value string) string {
-	if !strings.ContainsAny(value, "=:") {
-		return value
-	}
-	return replace(told, value, func(m []string) string {
-		if !logsSecret(m[1], m[2], m[3]) {
-			return m[0]
-		}
-		return m[1] + m[2] + quotedAs(m[3])
-	})
-}
-
-// quotedAs hides a value and leaves its quotes, so that JSON stays JSON.
-func quotedAs(value string) string {
-	start := strings.IndexAny(value, `"'`)
-	if start < 0 || strings.Trim(value[:start], `\`) != "" {
-		return Hidden
-	}
-	quote := value[:start+1]
-	if len(value) > len(quote) && strings.HasSuffix(value, quote[start:]) {
-		end := len(value) - 1
-		for end > start+1 && value[end-1] == '\\' {
-			end--
-		}
-		return quote + Hidden + value[end:]
-	}
-	return quote + Hidden
-}
-
-func logsSecret(name, joined, value string) bool {
+func logsSecret(name string) bool {
 	switch bare(name) {
 	case "key", "keys", "secret", "secrets":
 		return false
 	}
-	if !IsSecret(name) {
-		return false
-	}
-	prose := strings.Contains(joined, ":") && !strings.ContainsAny(joined, `"'`) && sentence.MatchString(value)
-	return !prose || strings.Contains(bare(name), "passw")
+	return IsSecret(name)
+}
+
+func isProse(name, joint, text string) bool {
+	return strings.Contains(joint, ":") && !strings.ContainsAny(joint, `"'`) && sentence.MatchString(text) && !strings.Contains(bare(name), "passw")
 }

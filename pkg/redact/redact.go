@@ -16,16 +16,9 @@ var (
 	// secretName is what a name holds, without its dashes, that has a secret as value.
 	secretName = regexp.MustCompile(`token|passw|passphrase|secret|credential|authorization|certificatedata|authoritydata|keydata|(key|psk)$`)
 
-	// assignment is a name, what joins it to a value, and that: quoted, over lines too,
-	// or a word.
-	assignment = regexp.MustCompile(`([A-Za-z_][\w.-]*)(\\*["']?[ \t]*[:=][ \t]*)(\\*"[^"]*"?|'[^']*'?|[^\s"',;}\]{\[][^\s"',;}\]]*)`)
-
-	// flagValue is a flag and the word after it; a-token is no flag.
-	flagValue = regexp.MustCompile(`\B(--?[A-Za-z][\w-]*)((?:[ \t]|\\\n)+)([^\s"'-][^\s"']*|"[^"]*"?|'[^']*'?)`)
-
 	// opening is a name that begins a line or what is quoted, with all that follows: where
 	// it is a secret's, even what stands behind a space.
-	opening = regexp.MustCompile(`(?m)^([ \t]*(?:export[ \t]+)?)([A-Za-z_][\w.-]*)([ \t]*[:=][ \t]*)("[^"]*"[^\n]*|'[^']*'[^\n]*|(?:[^\n\\]|\\[\s\S])+)`)
+	opening = regexp.MustCompile(`(?m)^([ \t]*(?:export[ \t]+)?)([A-Za-z_][\w.-]*)([ \t]*[:=][ \t]*)("(?:[^"\\]|\\[\s\S])*"[^\n]*|'(?:[^']|'')*'[^\n]*|(?:[^\n\\]|\\[\s\S])+)`)
 
 	armoured = regexp.MustCompile(`-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)-----[^"]*?(-----END [A-Z0-9 ]*-----|"|\z)`)
 	webToken = regexp.MustCompile(`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`)
@@ -62,11 +55,11 @@ func mayHold(text string) bool {
 }
 
 // Text takes values out of lines such as "NAME = value", "NAME: value",
-// `Environment="NAME=value"` and "--name value" whose names are those of secrets, and
-// what is a secret wherever it stands.
+// `Environment="NAME=value"` and "--name value" whose names are those of secrets, lines
+// below such a name in YAML that are its value, and what is a secret wherever it stands.
 func Text(text string) string {
 	if mayHold(text) {
-		text = hideNamed(text, 0)
+		text = hideNamed(hideBlocks(text), 0)
 	}
 	return Anywhere(text)
 }
@@ -108,7 +101,7 @@ func Anywhere(text string) string {
 	})
 }
 
-// deepest is how often a value may hold names and values itself: "A='--b=c=d'" is twice.
+// deepest is how often quoted values may stand in each other.
 const deepest = 4
 
 func hideNamed(text string, depth int) string {
@@ -124,24 +117,25 @@ func hideNamed(text string, depth int) string {
 		}
 		return m[1] + m[2] + m[3] + Hidden
 	})
-	text = replace(assignment, text, func(m []string) string {
-		name, value := m[1]+m[2], m[3]
-		switch quote := strings.IndexAny(value, `"'`); {
-		case strings.Trim(value, `"'`) == Hidden:
-			return m[0]
-		case IsSecret(m[1]):
-			return name + Hidden
-		case quote == 0:
-			return name + value[:1] + hideNamed(value[1:], depth+1)
-		default:
-			return name + hideNamed(value, depth+1)
+	text = each(assignment, text, func(name, _, rest string, query bool) (value, string) {
+		if IsSecret(name) {
+			return valueOf(rest, true, query), Hidden
 		}
+		if rest == "" || rest[0] != '"' && rest[0] != '\'' {
+			return value{}, ""
+		}
+		v := valueOf(rest, true, false)
+		return v, hideNamed(v.text, depth+1)
 	})
-	return replace(flagValue, text, func(m []string) string {
-		if !IsSecret(m[1]) {
-			return m[0]
+	return hideFlagged(text, true)
+}
+
+func hideFlagged(text string, lines bool) string {
+	return each(flagged, text, func(name, _, rest string, _ bool) (value, string) {
+		if !IsSecret(name) || strings.HasPrefix(rest, "-") {
+			return value{}, ""
 		}
-		return m[1] + m[2] + Hidden
+		return valueOf(rest, lines, false), Hidden
 	})
 }
 

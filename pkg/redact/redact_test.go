@@ -13,7 +13,7 @@ func TestHideSecrets(t *testing.T) {
 		{"exported", "export API_TOKEN=quince fig\nB=2\n", "export API_TOKEN=REDACTED\nB=2\n"},
 		{"YAML", "  etcd_key: quince\n  etcd_key_file: /etc/plum.pem\n", "  etcd_key: REDACTED\n  etcd_key_file: /etc/plum.pem\n"},
 		{"YAML in one line", "user: {token: quince, name: plum}, users: [{password: quince}]\n", "user: {token: REDACTED, name: plum}, users: [{password: REDACTED}]\n"},
-		{"systemd", `Environment="PLUM_TOKEN=quince fig" "MTU=1400"` + "\n", `Environment="PLUM_TOKEN=REDACTED "MTU=1400"` + "\n"},
+		{"systemd", `Environment="PLUM_TOKEN=quince fig" "MTU=1400"` + "\n", `Environment="PLUM_TOKEN=REDACTED" "MTU=1400"` + "\n"},
 		{"a flag in quotes", `KUBELET_EXTRA_ARGS="--node-ip=10.1.1.1 --token=quince --v=2"` + "\n", `KUBELET_EXTRA_ARGS="--node-ip=10.1.1.1 --token=REDACTED --v=2"` + "\n"},
 		{"a flag and a word", "ExecStart=/usr/bin/kubelet --token quince --v 2\n", "ExecStart=/usr/bin/kubelet --token REDACTED --v 2\n"},
 		{"on the next line", "ExecStart=/usr/bin/kubelet \\\n --plum-password \\\n  quince\n", "ExecStart=/usr/bin/kubelet \\\n --plum-password \\\n  REDACTED\n"},
@@ -21,7 +21,7 @@ func TestHideSecrets(t *testing.T) {
 		{"in single quotes", "ARGS='--token=quince'\n", "ARGS='--token=REDACTED'\n"},
 		{"over lines", "SECRET=\"quince\nfig\"\nB=2\n", "SECRET=REDACTED\nB=2\n"},
 		{"goes on", "SECRET=quince \\\n fig\nB=2\n", "SECRET=REDACTED\nB=2\n"},
-		{"deep", `A="--b=c=d=e=token=quince"`, `A="--b=c=d=REDACTED"`},
+		{"deep", `A="--b=c=d=e=token=quince"`, `A="--b=c=d=e=token=REDACTED"`},
 		{"in a URL", "HTTPS_PROXY=http://plum:quince@192.0.2.1:3128\n", "HTTPS_PROXY=http://REDACTED@192.0.2.1:3128\n"},
 		{"with an @ in the password", "a http://plum:qui@nce@192.0.2.1:3128/x b\n", "a http://REDACTED@192.0.2.1:3128/x b\n"},
 		{"with several, and as user", "http://a@plum.example:f@i@g@[fd00::1]:3128\n", "http://REDACTED@[fd00::1]:3128\n"},
@@ -73,7 +73,7 @@ func TestHideJSON(t *testing.T) {
 		{"cut off inside", `{"token":{"a":"quince"`, `{"token":"REDACTED"`},
 		{"ends in an escape", `{"token":"\`, `{"token":"REDACTED"`},
 		{"a comma too many", `{"a":1,,"token":"quince"}`, `{"a":1,,"token":"REDACTED"}`},
-		{"other quotes", `{'token': 'quince'}`, `{'token': REDACTED}`},
+		{"other quotes", `{'token': 'quince'}`, `{'token': 'REDACTED'}`},
 		{"no quotes", `{token: quince}`, `{token: REDACTED}`},
 	} {
 		got := JSON(tc.text)
