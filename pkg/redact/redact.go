@@ -34,8 +34,9 @@ var (
 	bearer = regexp.MustCompile(`(?i)(\b(?:bearer|authorization: *basic)[ \t]+)[\w.+/=~-]{8,}`)
 
 	// bootstrapToken is one of kubeadm's (bootstrap.kubernetes.io/token); the name of an
-	// event of a node has nearly that form.
-	bootstrapToken = regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`)
+	// event of a node has nearly that form, and so have two labels of a longer host name.
+	bootstrapToken = regexp.MustCompile(`(?:^|[^\w.-])([a-z0-9]{6}\.[a-z0-9]{16})\b`)
+	goesOn         = regexp.MustCompile(`^[.-]+[A-Za-z0-9]`)
 	eventSuffix    = regexp.MustCompile(`\.[0-9a-f]{16}$`)
 )
 
@@ -93,12 +94,21 @@ func Anywhere(text string) string {
 	if strings.IndexByte(text, '.') < 0 {
 		return text
 	}
-	return bootstrapToken.ReplaceAllStringFunc(text, func(token string) string {
-		if !strings.ContainsAny(token, "0123456789") || eventSuffix.MatchString(token) {
-			return token
+	return hideBootstrap(text)
+}
+
+func hideBootstrap(text string) string {
+	var out strings.Builder
+	last := 0
+	for _, at := range bootstrapToken.FindAllStringSubmatchIndex(text, -1) {
+		token := text[at[2]:at[3]]
+		if !strings.ContainsAny(token, "0123456789") || eventSuffix.MatchString(token) || goesOn.MatchString(text[at[3]:]) {
+			continue
 		}
-		return Hidden
-	})
+		out.WriteString(text[last:at[2]] + Hidden)
+		last = at[3]
+	}
+	return out.String() + text[last:]
 }
 
 // deepest is how often quoted values may stand in each other.

@@ -99,6 +99,26 @@ func TestMayHold(t *testing.T) {
 	}
 }
 
+// A host name keeps its labels, however long they are.
+func TestBootstrapTokens(t *testing.T) {
+	for text, want := range map[string]string{
+		"node01.mycompanycluster.internal":                                        "node01.mycompanycluster.internal",
+		"a.node01.mycompanycluster":                                               "a.node01.mycompanycluster",
+		"x-node01.mycompanycluster":                                               "x-node01.mycompanycluster",
+		"node01.mycompanycluster-2.internal":                                      "node01.mycompanycluster-2.internal",
+		"https://node01.mycompanycluster.b:1":                                     "https://node01.mycompanycluster.b:1",
+		"quince.0123456789quince":                                                 "REDACTED",
+		"(quince.0123456789quince).":                                              "(REDACTED).",
+		"it is quince.0123456789quince. So":                                       "it is REDACTED. So",
+		"quince.0123456789quince,figfig.0123456789quince quince.0123456789quince": "REDACTED,REDACTED REDACTED",
+		"--token=quince.0123456789quince -":                                       "--token=REDACTED -",
+	} {
+		if got := Anywhere(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 // A log keeps its sentences, and what controllers call a key.
 func TestLog(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
