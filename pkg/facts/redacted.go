@@ -14,8 +14,8 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/redact"
 )
 
-// redactTexts takes secrets out of an object's annotations, commands and messages. What is a
-// secret by its form is taken out of the whole object later.
+// redactTexts takes secrets out of an object's annotations, commands, variables and
+// messages. What is a secret by its form is taken out of the whole object later.
 func redactTexts(obj metav1.Object) {
 	obj.SetAnnotations(redactAnnotations(obj.GetAnnotations()))
 	switch o := obj.(type) {
@@ -91,25 +91,30 @@ func redactAnnotations(in map[string]string) map[string]string {
 func redactPod(spec *corev1.PodSpec) {
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
-			c := &list[i]
-			c.Command, c.Args = redact.Args(c.Command), redact.Args(c.Args)
-			for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
-				if probe != nil {
-					redactAction(probe.HTTPGet, probe.Exec)
-				}
-			}
-			if l := c.Lifecycle; l != nil {
-				for _, hook := range []*corev1.LifecycleHandler{l.PostStart, l.PreStop} {
-					if hook != nil {
-						redactAction(hook.HTTPGet, hook.Exec)
-					}
-				}
-			}
+			redactContainer(&list[i])
 		}
 	}
 	for i := range spec.EphemeralContainers {
-		c := &spec.EphemeralContainers[i]
-		c.Command, c.Args = redact.Args(c.Command), redact.Args(c.Args)
+		redactContainer((*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon))
+	}
+}
+
+func redactContainer(c *corev1.Container) {
+	c.Command, c.Args = redact.Args(c.Command), redact.Args(c.Args)
+	for i := range c.Env {
+		redactVariable(&c.Env[i])
+	}
+	for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
+		if probe != nil {
+			redactAction(probe.HTTPGet, probe.Exec)
+		}
+	}
+	if l := c.Lifecycle; l != nil {
+		for _, hook := range []*corev1.LifecycleHandler{l.PostStart, l.PreStop} {
+			if hook != nil {
+				redactAction(hook.HTTPGet, hook.Exec)
+			}
+		}
 	}
 }
 

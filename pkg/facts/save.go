@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -99,42 +97,10 @@ func (r *Recorder) Merge(from *Recorder) error {
 func withoutSecrets(obj metav1.Object) {
 	obj.SetManagedFields(nil)
 	redactTexts(obj)
-	if spec := podSpec(obj); spec != nil {
-		redactEnv(spec.InitContainers)
-		redactEnv(spec.Containers)
-		for i := range spec.EphemeralContainers {
-			for j := range spec.EphemeralContainers[i].Env {
-				redactVariable(&spec.EphemeralContainers[i].Env[j])
-			}
-		}
-	}
-}
-
-// podSpec returns the pod specification inside an object, or nil.
-func podSpec(obj metav1.Object) *corev1.PodSpec {
-	switch o := obj.(type) {
-	case *corev1.Pod:
-		return &o.Spec
-	case *appsv1.Deployment:
-		return &o.Spec.Template.Spec
-	case *appsv1.DaemonSet:
-		return &o.Spec.Template.Spec
-	case *appsv1.StatefulSet:
-		return &o.Spec.Template.Spec
-	}
-	return nil
 }
 
 func gvk(src *Source) schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: src.Group, Version: src.Version, Kind: src.Kind}
-}
-
-func redactEnv(containers []corev1.Container) {
-	for i := range containers {
-		for j := range containers[i].Env {
-			redactVariable(&containers[i].Env[j])
-		}
-	}
 }
 
 // Entry is one file of a bundle: Open begins it anew each time, Size is its bytes.
