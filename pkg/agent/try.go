@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -20,8 +21,8 @@ import (
 
 const (
 	attempts = 3 // of connections and packets: one that is lost is no fault yet
-	// burst is how many questions a DNS server gets: where replies are lost to a race of
-	// conntrack, some of ten are.
+	// burst is how many questions a DNS server gets, two at once: where they are lost to a race
+	// of conntrack, some of ten are.
 	burst  = 10
 	answer = 2 * time.Second // how long an answer may take
 	// smallest is a payload that comes through wherever IPv4 does (RFC 791: 576 bytes).
@@ -88,13 +89,11 @@ func try(ctx context.Context, t Target, largest int) facts.Try {
 		tryMTU(ctx, &out, largest)
 		return out
 	}
-	count := t.Count
-	if count == 0 {
-		count = attempts
-		if t.Kind == facts.TryDNSUDP {
-			count = burst
-		}
+	if t.Kind == facts.TryDNSUDP && t.Count == 0 {
+		tryPairs(ctx, t, &out)
+		return out
 	}
+	count := cmp.Or(t.Count, attempts)
 	if t.Target == facts.TargetOwnService || t.Target == facts.TargetLocalService {
 		awaitRules(ctx, t)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,6 +113,66 @@ func TestRcodesAreTold(t *testing.T) {
 	try := Try(t.Context(), "n", Plan{Targets: []Target{{Kind: facts.TryDNSUDP, To: pc.LocalAddr().String(), Target: facts.TargetDNSService, Name: "x.test."}}})[0]
 	if try.Rcode != "SERVFAIL" || try.Sent != burst || try.Lost != 0 || try.OK() || asked.Load() != burst {
 		t.Errorf("%+v, asked %d", try, asked.Load())
+	}
+}
+
+// TestTwoAtOnce: the questions for A and AAAA are both under way from one socket before either is
+// answered, and an answer of which only one comes is the loss of the other.
+func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	const deaf = "deaf.test."
+	var mu sync.Mutex
+	waiting := map[string]*dns.Msg{} // by the address of the socket
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := func(w dns.ResponseWriter, m *dns.Msg, rcode int) { _ = w.WriteMsg(new(dns.Msg).SetRcode(m, rcode)) }
+	server := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
+		if m.Question[0].Name == deaf {
+			if m.Question[0].Qtype == dns.TypeA {
+				reply(w, m, dns.RcodeSuccess)
+			}
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		first := waiting[w.RemoteAddr().String()]
+		if first == nil {
+			waiting[w.RemoteAddr().String()] = m
+			return
+		}
+		if first.Question[0].Qtype != m.Question[0].Qtype {
+			for _, q := range []*dns.Msg{m, first, first} { // the last once more, which does not count
+				if q.Question[0].Qtype == dns.TypeA {
+					reply(w, q, dns.RcodeNameError)
+				} else {
+					reply(w, q, dns.RcodeRefused)
+				}
+			}
+		}
+	})}
+	go func() { _ = server.ActivateAndServe() }()
+	t.Cleanup(func() { _ = server.Shutdown() })
+	target := Target{Kind: facts.TryDNSUDP, To: pc.LocalAddr().String(), Target: facts.TargetDNSService, Name: "x.test."}
+	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	closed := target
+	closed.To = gone.LocalAddr().String()
+	half := target
+	half.Name = deaf
+	tries := Try(t.Context(), "n", Plan{Targets: []Target{target, half, closed}})
+	if try := tries[2]; !try.Dead() || try.Err != "connection refused" {
+		t.Errorf("nobody listens: %+v", try)
+	}
+	if try := tries[0]; try.Sent != burst || try.Lost != 0 || try.Rcode != "NXDOMAIN" || try.Worst == 0 {
+		t.Errorf("%+v", try)
+	}
+	if try := tries[1]; try.Sent != burst || try.Lost != burst/2 || try.Rcode != "NOERROR" || try.Err != "no answer" {
+		t.Errorf("one of two is answered: %+v", try)
 	}
 }
 

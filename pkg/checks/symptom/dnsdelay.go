@@ -22,8 +22,8 @@ var DNSDelay = &checks.Check{
 	ByHand: []string{"kubectl run dns --rm -it --restart=Never --image=busybox:1.36 -- sh -c 'for i in $(seq 20); do time nslookup kubernetes.default; done'",
 		"conntrack -S # on the node: insert_failed and drop"},
 	Run: findDNSDelay,
-	Doc: `Of ten questions over UDP that a pod sent to cluster DNS one after the other some were answered and others were not, at least two in all, while every connection over TCP
-was. A resolver waits five seconds before it asks again, so that programs stand still for so long now and then.
+	Doc: `Of ten questions over UDP that a pod sent to cluster DNS, for A and AAAA at once from one socket as resolvers do, some were answered and others were not, at least two in all,
+while every connection over TCP was. A resolver waits five seconds before it asks again, so that programs stand still for so long now and then.
 
 **Lost at the Service's address alone**: two packets of one socket, such as the questions for A and AAAA, reached the rules of Services at the same time, and
 the kernel dropped one of them (kubernetes/kubernetes#56903; conntrack -S counts insert_failed), or the table of connections is full. **Lost
