@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
@@ -129,7 +131,7 @@ func endProcesses(dir string) {
 // removeCgroup removes a cgroup and those in it as soon as their processes have ended.
 func removeCgroup(t *testing.T, dir string) {
 	t.Helper()
-	for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(20 * time.Millisecond) {
+	until(t, 10*time.Second, dir+" is left behind", func() bool {
 		var all []string
 		_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
@@ -141,11 +143,19 @@ func removeCgroup(t *testing.T, dir string) {
 		for _, name := range slices.Backward(all) {
 			_ = os.Remove(name)
 		}
-		if _, err := os.Stat(dir); err != nil {
-			return
-		}
+		_, err := os.Stat(dir)
+		return err != nil
+	})
+}
+
+// until waits until something is so, and else says what is not. It has to ask again and again:
+// nobody tells when the program of a unit is up, or when a cgroup is empty.
+func until(t *testing.T, longest time.Duration, otherwise string, is func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, longest, true, func(context.Context) (bool, error) { return is(), nil })
+	if err != nil {
+		t.Fatal(otherwise)
 	}
-	t.Errorf("%s is left behind", dir)
 }
 
 // started starts the unit and waits until its program is up.
@@ -163,12 +173,10 @@ func started(t *testing.T, root string) {
 	if result := <-done; result != "done" {
 		t.Fatalf("starting it: %s", result)
 	}
-	for begin := time.Now(); time.Since(begin) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(root + "/run/up"); err == nil {
-			return
-		}
-	}
-	t.Fatal("its program does not start")
+	until(t, 20*time.Second, "its program does not start", func() bool {
+		_, err := os.Stat(root + "/run/up")
+		return err == nil
+	})
 }
 
 func mainProcess(t *testing.T, root string) uint32 {
