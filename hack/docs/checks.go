@@ -63,7 +63,7 @@ func summary(w io.Writer, entries []*entry) {
 	fmt.Fprintf(w, `
 ## All checks
 
-%d checks. Fixtures are counted as failed/ok/unknown; a state of the lab is a real cluster that was broken in a known way.
+%d checks. Fixtures are counted as failed/ok/unknown; a state of [the lab](LAB.md) is a real cluster that was broken in a known way.
 
 | Layer | Check | True of a healthy cluster | Severity | Depth | Fixtures | Lab |
 |---|---|---|---|---|---|---|

@@ -147,6 +147,22 @@ func TestReadRoots(t *testing.T) {
 	}
 }
 
+func TestReadNamed(t *testing.T) {
+	const head = "| fault | named | check says |\n|---|---|---|\n"
+	out := map[string]*shown{"gate-shut": {states: []string{"siege"}}, "wall-down": {}}
+	rows := "| siege | yes | `gate-shut` |\n| flood | at depth host | `wall-down` |\n| night | not yet | `gate-shut` |\n| drought | not yet | nothing |\n"
+	if err := readNamed(write(t, "LAB.md", head+rows), out); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]*shown{"gate-shut": {states: []string{"siege"}}, "wall-down": {states: []string{"flood"}}}
+	if d := cmp.Diff(want, out, cmp.AllowUnexported(shown{})); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	if err := readNamed(write(t, "LAB.md", head+"| siege | yes | `moat-dry` |\n"), out); err == nil || !strings.Contains(err.Error(), `siege was named by "moat-dry", which is no check`) {
+		t.Errorf("got %v, want the stranger named", err)
+	}
+}
+
 // What the page says a check needs is what the plugin prints for it.
 func TestRightsAreThePlugins(t *testing.T) {
 	for _, c := range all.Checks() {

@@ -27,7 +27,7 @@ func readFixes() ([]*cure, error) {
 	if err != nil {
 		return nil, err
 	}
-	lab, err := readProofs("test/lab/faults", "docs/LAB.md")
+	lab, err := readProofs("test/lab/faults", labPage)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func TestProofs(t *testing.T) {
 	if _, err := readProofs(filepath.Dir(unclear), page); err == nil || !strings.Contains(err.Error(), `fault "loop": of the fixes [] it must name one`) {
 		t.Errorf("got %v, want the fault named", err)
 	}
-	if _, err := readLab(write(t, "LAB.md", "| fault | what |\n|---|---|\n| loop | x |\n")); err == nil || !strings.Contains(err.Error(), "lacks the columns cured and undone") {
+	if _, err := readLab(write(t, "LAB.md", "| fault | what |\n|---|---|\n| loop | x |\n")); err == nil || !strings.Contains(err.Error(), "its table lacks the column cured") {
 		t.Errorf("got %v, want the columns named", err)
 	}
 	if got, want := labWords([]proof{{"a", "cured, undone"}, {"b", ""}, {"c", "cured, undone"}}), "`a`, `c`: cured, undone; `b`: not run"; got != want {

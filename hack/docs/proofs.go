@@ -17,6 +17,9 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/fixes"
 )
 
+// labPage is the page that the suite of the lab writes.
+const labPage = "docs/LAB.md"
+
 // proof is what came of a fix in the lab.
 type proof struct{ fault, result string }
 
@@ -151,23 +154,64 @@ func (f faultFunc) words(funcs map[string]faultFunc) (out []string, fix bool) {
 
 // readLab reads from the lab's page what came of the repair of each fault, by its id.
 func readLab(name string) (map[string]string, error) {
-	text, err := os.ReadFile(name)
+	rows, err := labRows(name, "cured", "undone")
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]string{}
+	for _, row := range rows {
+		out[row["fault"]] = outcome(row["cured"], row["undone"])
+	}
+	return out, nil
+}
+
+// readNamed notes of which of the lab's faults each check was the root, going by its page.
+func readNamed(name string, out map[string]*shown) error {
+	rows, err := labRows(name, "named", "check says")
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if row["named"] != "yes" && !strings.HasPrefix(row["named"], "at depth") {
+			continue
+		}
+		id := strings.Trim(row["check says"], "`")
+		s := out[id]
+		if s == nil {
+			return fmt.Errorf("%s: %s was named by %q, which is no check", name, row["fault"], id)
+		}
+		if !slices.Contains(s.states, row["fault"]) {
+			s.states = append(s.states, row["fault"])
+		}
+	}
+	return nil
+}
+
+// labRows reads the table of faults of the lab's page, which must have some columns: each row
+// by the names of these.
+func labRows(name string, columns ...string) ([]map[string]string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var out []map[string]string
 	var header []string
 	for line := range strings.Lines(string(text)) {
 		row := cells(line)
 		switch {
 		case slices.Contains(row, "fault"):
 			header = row
-		case header != nil && len(row) == len(header):
-			of := func(column string) string { return row[slices.Index(header, column)] }
-			if !slices.Contains(header, "cured") || !slices.Contains(header, "undone") {
-				return nil, fmt.Errorf("%s: its table lacks the columns cured and undone", name)
+			for _, column := range columns {
+				if !slices.Contains(header, column) {
+					return nil, fmt.Errorf("%s: its table lacks the column %s", name, column)
+				}
 			}
-			out[of("fault")] = outcome(of("cured"), of("undone"))
+		case header != nil && len(row) == len(header) && strings.Trim(row[0], "-") != "":
+			of := map[string]string{}
+			for i, column := range header {
+				of[column] = row[i]
+			}
+			out = append(out, of)
 		}
 	}
 	if header == nil {

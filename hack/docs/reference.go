@@ -35,6 +35,9 @@ func readReference() (*reference, error) {
 	if err := readRoots("test/clusters/lab/roots.txt", show); err != nil {
 		return nil, err
 	}
+	if err := readNamed(labPage, show); err != nil {
+		return nil, err
+	}
 	left, err := readLeftOut(leftOutFile)
 	if err != nil {
 		return nil, err
