@@ -112,7 +112,7 @@ type seen struct {
 // or it is certain that it will not be, or the time is over.
 func (r *run) follow(ctx context.Context, home *home, job *batchv1.Job, want int, settled func(*corev1.Pod) bool) (*seen, error) {
 	out := &seen{pods: map[string]*corev1.Pod{}}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.longest, longest))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.longest, lifetime(want)))
 	defer cancel()
 	made, err := home.start(ctx, job, out)
 	if err != nil {

@@ -42,11 +42,12 @@ type home struct {
 	secret string // the copy of the user's pull secret, or ""
 
 	mu       sync.Mutex
+	pods     int          // that its jobs were told to make
 	services []string     // that this run has made
 	jobs     []string     // that this run has made
 	newest   *batchv1.Job // of them
 	failed   error        // of making the newest
-	pods     *seen        // of the newest
+	found    *seen        // the pods of the newest
 }
 
 // last returns the newest job, nil where it was not made, with the pods that were seen of it
@@ -54,7 +55,7 @@ type home struct {
 func (h *home) last() (*batchv1.Job, *seen, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.newest, h.pods, h.failed
+	return h.newest, h.found, h.failed
 }
 
 // HomeFor returns the namespace that the pods of a depth need, as an administrator makes it
@@ -87,11 +88,12 @@ func (h *home) start(ctx context.Context, job *batchv1.Job, pods *seen) (*batchv
 	made, err := h.run.client.BatchV1().Jobs(Namespace).Create(ctx, job, metav1.CreateOptions{})
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.newest, h.failed, h.pods = made, err, pods; err != nil {
+	if h.newest, h.failed, h.found = made, err, pods; err != nil {
 		h.newest = nil
 		return nil, fmt.Errorf("starting its pod: %w", err)
 	}
 	h.jobs = append(h.jobs, made.Name)
+	h.pods += int(ptr.Deref(job.Spec.Parallelism, 1))
 	return made, nil
 }
 
@@ -164,22 +166,24 @@ func (h *home) furnish(ctx context.Context) error {
 
 // close removes everything, also after an interrupt, and says what stays.
 func (h *home) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	patience := goodbye + paced(h.pods)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	h.run.progress("removing what was made")
 	var err error
 	if h.kept {
 		err = empty(ctx, h.run.client, &Leftover{Jobs: h.jobs, Secrets: h.secrets(), Services: h.services})
 	} else {
-		err = remove(ctx, h.run.client)
+		err = remove(ctx, h.run.client, patience)
 	}
 	if err != nil && h.run.opts.Warn != nil {
 		h.run.opts.Warn(fmt.Sprintf("namespace %s is not clean: %s; kubectl netdoctor cleanup removes what is left, and its pods end by themselves", Namespace, reason(err)))
 	}
 }
 
-// remove deletes the namespace and waits until it is gone.
-func remove(ctx context.Context, client kubernetes.Interface) error {
+// remove deletes the namespace and waits until it is gone, or the time of the context, which
+// it is told, is over.
+func remove(ctx context.Context, client kubernetes.Interface, patience time.Duration) error {
 	err := client.CoreV1().Namespaces().Delete(ctx, Namespace, metav1.DeleteOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -195,7 +199,7 @@ func remove(ctx context.Context, client kubernetes.Interface) error {
 		return false, ignoreBusy(err)
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("it is being deleted, and was not gone after %s", goodbye)
+		return fmt.Errorf("it is being deleted, and was not gone after %s", patience)
 	}
 	return err
 }

@@ -67,7 +67,7 @@ func trafficJob(image string, home *home, name string, nodes []*corev1.Node, arg
 
 // jobOn is a pod on each of some nodes, which Kubernetes itself places, whatever taints
 // they have: a node that is cordoned or not ready is the one to look at. It ends after
-// longest and goes soon after, also where nobody deletes it.
+// lifetime and goes soon after, also where nobody deletes it.
 func jobOn(image string, home *home, name string, nodes []*corev1.Node, args []string) *batchv1.Job {
 	labels := map[string]string{managedBy: manager, "app.kubernetes.io/component": name}
 	var names []string
@@ -101,7 +101,7 @@ func jobOn(image string, home *home, name string, nodes []*corev1.Node, args []s
 		ObjectMeta: metav1.ObjectMeta{GenerateName: name + "-", Namespace: Namespace, Labels: labels},
 		Spec: batchv1.JobSpec{
 			Parallelism: ptr.To(int32(len(nodes))), Completions: ptr.To(int32(len(nodes))), CompletionMode: ptr.To(batchv1.IndexedCompletion),
-			BackoffLimitPerIndex: ptr.To[int32](0), ActiveDeadlineSeconds: ptr.To(int64(longest.Seconds())), TTLSecondsAfterFinished: ptr.To[int32](30),
+			BackoffLimitPerIndex: ptr.To[int32](0), ActiveDeadlineSeconds: ptr.To(int64(lifetime(len(nodes)).Seconds())), TTLSecondsAfterFinished: ptr.To[int32](30),
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: pod},
 		},
 	}

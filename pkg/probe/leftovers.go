@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 )
 
 // Leftover is what a run has left behind, or one that is under way has made.
@@ -19,6 +20,8 @@ type Leftover struct {
 	Jobs     []string
 	Secrets  []string // copies of pull secrets
 	Services []string
+
+	made int // pods, of which those that have ended are removed as well
 }
 
 // Leftovers tells what is there of the doctor's own; nil where there is nothing.
@@ -43,6 +46,7 @@ func Leftovers(ctx context.Context, config *rest.Config) (*Leftover, error) {
 	for _, job := range jobs.Items {
 		out.Jobs = append(out.Jobs, job.Name)
 		out.Pods += int(job.Status.Active)
+		out.made += int(ptr.Deref(job.Spec.Parallelism, 1))
 	}
 	secrets, err := client.CoreV1().Secrets(Namespace).List(ctx, mine)
 	if err != nil && !apierrors.IsForbidden(err) { // who may not see Secrets there could copy none
@@ -69,16 +73,17 @@ func Leftovers(ctx context.Context, config *rest.Config) (*Leftover, error) {
 }
 
 // Cleanup removes what Leftovers tells of, and waits until it is gone, for at most half a
-// minute.
+// minute and a second for every 20 pods.
 func Cleanup(ctx context.Context, config *rest.Config, left *Leftover) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, goodbye)
+	patience := goodbye + paced(left.made)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if left.Kept {
 		return empty(ctx, client, left)
 	}
-	return remove(ctx, client)
+	return remove(ctx, client, patience)
 }

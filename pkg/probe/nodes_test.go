@@ -2,8 +2,10 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -99,6 +101,17 @@ func TestPodsAreSmall(t *testing.T) {
 			if !m.ReadOnly {
 				t.Errorf("%s can be written", m.MountPath)
 			}
+		}
+	}
+}
+
+// The job of many nodes may take longer, since its last pods are made late, and none longer
+// than every pod may.
+func TestLifetime(t *testing.T) {
+	for count, want := range map[int]time.Duration{10: time.Minute, 200: 70 * time.Second, 1000: 110 * time.Second, 5000: Longest} {
+		job := hostJob("example.test/doctor:1", &home{}, slices.Repeat([]*corev1.Node{{}}, count), nil)
+		if got := time.Duration(*job.Spec.ActiveDeadlineSeconds) * time.Second; got != want {
+			t.Errorf("%d nodes: %s, want %s", count, got, want)
 		}
 	}
 }

@@ -21,16 +21,27 @@ import (
 const (
 	// longest is how long a pod may live that looks or tries, whatever becomes of the doctor.
 	longest = time.Minute
-	// Longest is the same of all pods: those that answer others live through both rounds.
+	// Longest is the same of all pods: those that answer others live through both rounds, and
+	// of many that look the last are made late.
 	Longest = 2*longest + goodbye
+	// pace is how many pods a second a cluster makes, or removes: kube-controller-manager asks
+	// the API server so often, unless it is told otherwise (--kube-api-qps).
+	pace = 20
 	// headStart is how long nodes are looked at before pods with a network start there, where
 	// some take longer.
 	headStart = 20 * time.Second
-	// goodbye is how long cleaning up may take, also after an interrupt.
+	// goodbye is how long cleaning up may take, also after an interrupt, beside what many pods
+	// take.
 	goodbye = 30 * time.Second
 	// parallel is how many logs are read at once.
 	parallel = 16
 )
+
+// paced is how long a cluster takes to make or to remove some pods.
+func paced(pods int) time.Duration { return time.Duration(pods/pace) * time.Second }
+
+// lifetime is how long a job with some pods may take.
+func lifetime(pods int) time.Duration { return min(longest+paced(pods), Longest) }
 
 // Options says what to look at, and with what.
 type Options struct {
