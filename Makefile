@@ -108,7 +108,7 @@ bench-scale: build ## measure on clusters of up to 5,000 nodes and 150,000 pods
 bench-checks: ## measure every check by itself on 150,000 pods in memory
 	go run ./hack/bench -checks 150000 -write docs/BENCHMARKS.md
 
-bench-hosts: ## measure --depth host on 50 and 200 nodes, beside a plain Job with as many pods
+bench-hosts: ## measure --depth host on 50, 200 and 1,000 nodes, beside a plain Job with as many pods
 	go test -count=1 -run '^$$' -bench Hosts -benchtime 1x ./test/integration
 
 bench-tenth: build ## the same on a tenth of that, once: fails unless check names the three faults alone

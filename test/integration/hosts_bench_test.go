@@ -29,7 +29,7 @@ const nodeBytes = 100 << 10
 // takes, of which nothing is read: what Kubernetes itself needs, and these stand-ins of
 // kubelets.
 func BenchmarkHosts(b *testing.B) {
-	for _, count := range []int{50, 200} {
+	for _, count := range []int{50, 200, 1000} {
 		b.Run(fmt.Sprintf("nodes=%d", count), func(b *testing.B) {
 			f := startFleet(b, count)
 			text := heavy()
