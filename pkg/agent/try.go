@@ -94,7 +94,7 @@ func try(ctx context.Context, t Target, largest int) facts.Try {
 		return out
 	}
 	count := cmp.Or(t.Count, attempts)
-	if t.Target == facts.TargetOwnService || t.Target == facts.TargetLocalService {
+	if t.Target == facts.TargetLocalService {
 		awaitRules(ctx, t)
 	}
 	for range min(count, 100) {

@@ -196,19 +196,67 @@ func TestRulesAreAwaited(t *testing.T) {
 		written <- l
 	})
 	tries := Try(t.Context(), "n", Plan{Targets: []Target{
-		{Kind: facts.TryTCP, To: to, Target: facts.TargetOwnService}, {Kind: facts.TryTCP, To: to, Target: facts.TargetLocalService},
-		{Kind: facts.TryTCP, To: never, Target: facts.TargetOwnService},
+		{Kind: facts.TryTCP, To: to, Target: facts.TargetLocalService}, {Kind: facts.TryTCP, To: never, Target: facts.TargetLocalService},
 	}})
 	if l := <-written; l != nil {
 		defer l.Close()
 	}
-	for _, try := range tries[:2] {
-		if try.Sent != attempts || try.Lost != 0 || try.Err != "" {
-			t.Errorf("rules that are written: %+v", try)
+	if try := tries[0]; try.Sent != attempts || try.Lost != 0 || try.Err != "" {
+		t.Errorf("rules that are written: %+v", try)
+	}
+	if try := tries[1]; !try.Dead() || try.Sent != attempts || try.Err != "connection refused" {
+		t.Errorf("rules that never are: %+v", try)
+	}
+}
+
+// TestOwnIsLed: a pod knows that it does not reach itself once somebody else was led to it, and
+// not before; where it does reach itself it knows at once.
+func TestOwnIsLed(t *testing.T) {
+	t.Parallel()
+	free := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	const nowhere = "127.0.0.1:1"
+	target := Target{Kind: facts.TryTCP, To: nowhere, Target: facts.TargetOwnService}
+
+	soon, end := context.WithTimeout(t.Context(), rules/8)
+	defer end()
+	if own, err := tryOwn(soon, "n", target, free()); err == nil || own.Sent != 0 {
+		t.Errorf("nobody was led there: %+v, %v", own, err)
+	}
+
+	told, behind := make(chan facts.Try, 1), free()
+	go func() {
+		own, err := tryOwn(t.Context(), "n", target, behind)
+		if err != nil {
+			t.Error(err)
+		}
+		told <- own
+	}()
+	for {
+		conn, err := net.Dial("tcp", behind)
+		if err == nil {
+			conn.Close()
+			break
+		}
+		select {
+		case own := <-told:
+			t.Fatalf("it was told before: %+v", own)
+		case <-time.After(time.Millisecond):
 		}
 	}
-	if !tries[2].Dead() || tries[2].Sent != attempts || tries[2].Err != "connection refused" {
-		t.Errorf("rules that never are: %+v", tries[2])
+	if own := <-told; !own.Dead() || own.Sent != attempts || own.Node != "n" || own.Target != facts.TargetOwnService {
+		t.Errorf("another was led there: %+v", own)
+	}
+
+	target.To = free()
+	if own, err := tryOwn(t.Context(), "n", target, target.To); err != nil || own.Sent != attempts || own.Lost != 0 {
+		t.Errorf("it reaches itself: %+v, %v", own, err)
 	}
 }
 

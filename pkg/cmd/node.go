@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/agent"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/probe"
 )
 
@@ -59,17 +60,32 @@ func (c *cluster) changeNode(ctx context.Context, node string) error {
 	return result.Write(c.env.Out)
 }
 
-// serve answers other pods until it is ended, and prints what came of its own plan, where it
+// serve answers other pods until it is ended, and prints what came of its own Service, where it
 // has one, as soon as that is known.
 func (c *cluster) serve(ctx context.Context, node string) error {
 	var failed error
 	var trying sync.WaitGroup
 	if c.env.Getenv(agent.PlanVariable) != "" {
-		trying.Go(func() { failed = c.tryPlan(ctx, node) })
+		trying.Go(func() { failed = c.tryOwn(ctx, node) })
 	}
 	err := agent.Serve(ctx)
 	trying.Wait()
 	return errors.Join(err, failed)
+}
+
+func (c *cluster) tryOwn(ctx context.Context, node string) error {
+	plan, err := agent.ParsePlan(c.env.Getenv(agent.PlanVariable))
+	if err != nil {
+		return err
+	}
+	if len(plan.Targets) != 1 {
+		return errors.New(agent.PlanVariable + " names no Service of its own")
+	}
+	own, err := agent.TryOwn(ctx, node, plan.Targets[0])
+	if err != nil {
+		return err
+	}
+	return (&agent.Result{Version: agent.ResultVersion, Node: node, Tries: []facts.Try{own}}).Write(c.env.Out)
 }
 
 func (c *cluster) tryPlan(ctx context.Context, node string) error {

@@ -10,10 +10,13 @@ import (
 // namespace hold for what they try.
 const ProbeNamespace = "kubectl-netdoctor"
 
-// PeerPort is the port, TCP and UDP, on which probe pods answer each other, and of the Service
-// that leads back to them. No service is assigned to it (IANA), and no plugin of the catalogue
-// uses it.
-const PeerPort = 47806
+// PeerPort is the port, TCP and UDP, on which probe pods answer each other, and that of the
+// Service which leads back to them; BehindPort is where it leads to. No plugin of the catalogue
+// uses either.
+const (
+	PeerPort   = 47806
+	BehindPort = 47807
+)
 
 // Try is one thing that a probe pod tried, and what came of it. It is how traffic that no
 // object of the API tells of becomes a fact.

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/utils/ptr"
 
@@ -20,14 +22,14 @@ import (
 const (
 	// behind is the label of the pods that a Service of the doctor's leads to: its name.
 	behind = "netdoctor/behind"
-	// ownPatience is how long the log of a pod is asked for what it tried itself. Where its
-	// own Service leads nowhere, that takes it longer than others take for all they try.
+	// ownPatience is how long the log of a pod is asked for what it tried itself. It knows that
+	// at the latest some attempts in vain after another pod of its node was led to it.
 	ownPatience = 15 * time.Second
 )
 
 // ownService is a Service that leads each pod which answers others back to itself: its
 // internalTrafficPolicy Local lets nothing leave a node, and there is one such pod on a node.
-// Another pod of the node tries it, too, and tells whether its rules are written.
+// Another pod of the node tries it, too, by which both know that its rules are written.
 type ownService struct {
 	run     *run
 	name    string
@@ -56,7 +58,7 @@ func (h *home) ownService(ctx context.Context) *ownService {
 		ObjectMeta: metav1.ObjectMeta{Name: out.name, Namespace: Namespace, Labels: map[string]string{managedBy: manager}},
 		Spec: corev1.ServiceSpec{
 			Selector: map[string]string{behind: out.name}, InternalTrafficPolicy: ptr.To(corev1.ServiceInternalTrafficPolicyLocal),
-			Ports: []corev1.ServicePort{{Port: facts.PeerPort, Protocol: corev1.ProtocolTCP}},
+			Ports: []corev1.ServicePort{{Port: facts.PeerPort, TargetPort: intstr.FromInt32(facts.BehindPort), Protocol: corev1.ProtocolTCP}},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -96,14 +98,18 @@ func (o *ownService) leadTo(pods *corev1.PodTemplateSpec) {
 	pods.Spec.Containers[0].Env = append(pods.Spec.Containers[0].Env, plan)
 }
 
-// read takes what the pods behind it tried from their logs. Of a node without that, a try that
-// was never made says why.
-func (o *ownService) read(ctx context.Context, peers *peers, nodes []*corev1.Node) {
+// read takes what the pods behind it tried from their logs, but for nodes on which nobody was
+// led to them: these do not know. Of a node without that, a try that was never made says why.
+func (o *ownService) read(ctx context.Context, peers *peers, nodes []*corev1.Node, results map[string]*agent.Result) {
 	var reading sync.WaitGroup
 	for _, n := range nodes {
 		reading.Go(func() {
 			tried := facts.Try{Kind: facts.TryTCP, To: o.address, Target: facts.TargetOwnService, Err: o.why}
-			if o.address != "" {
+			switch {
+			case o.address == "":
+			case !ledThere(results[n.Name]):
+				tried.Err = "another pod of the node did not reach it either"
+			default:
 				tried = o.tried(ctx, peers.pods[n.Name], tried)
 			}
 			o.run.addTries(n.Name, []facts.Try{tried})
@@ -125,4 +131,9 @@ func (o *ownService) tried(ctx context.Context, p *corev1.Pod, none facts.Try) f
 	}
 	none.Err = "its pod did not try it"
 	return none
+}
+
+// ledThere tells whether the pod that tries everything else reached the Service.
+func ledThere(result *agent.Result) bool {
+	return result != nil && slices.ContainsFunc(result.Tries, func(t facts.Try) bool { return t.Target == facts.TargetLocalService && t.Lost < t.Sent })
 }

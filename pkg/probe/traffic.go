@@ -65,7 +65,7 @@ func (r *run) tryTraffic(ctx context.Context, home *home, nodes []*corev1.Node) 
 		}
 		r.addTries(n.Name, result.Tries)
 	}
-	own.read(ctx, peers, able)
+	own.read(ctx, peers, able, results)
 }
 
 func (r *run) addTries(node string, tried []facts.Try) {

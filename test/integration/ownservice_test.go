@@ -41,9 +41,9 @@ func ofOwn(s *facts.Snapshot) []string {
 
 // TestOwnService lets pods try the Service that leads back to them: while they do it is there,
 // stays on the node, and leads to the pods that answer alone. Of a pod that says nothing of it,
-// or another thing, that is told.
+// or another thing, that is told; where nobody was led to it, it is not asked.
 func TestOwnService(t *testing.T) {
-	f := startFleet(t, 3)
+	f := startFleet(t, 4)
 	once := sync.OnceFunc(func() {
 		services, err := f.p.Client.CoreV1().Services(probe.Namespace).List(t.Context(), metav1.ListOptions{})
 		if err != nil || len(services.Items) != 1 {
@@ -55,7 +55,7 @@ func TestOwnService(t *testing.T) {
 			t.Errorf("its internalTrafficPolicy is %v", policy)
 		}
 		pods, err := f.p.Client.CoreV1().Pods(probe.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: svc.Spec.Selector})})
-		if err != nil || len(svc.Spec.Selector) == 0 || len(pods.Items) != 3 {
+		if err != nil || len(svc.Spec.Selector) == 0 || len(pods.Items) != 4 {
 			t.Fatalf("%v leads to %d pods: %v", svc.Spec.Selector, len(pods.Items), err)
 		}
 		for i := range pods.Items {
@@ -65,9 +65,13 @@ func TestOwnService(t *testing.T) {
 		}
 	})
 	own, local := facts.Try{Kind: facts.TryTCP, Target: facts.TargetOwnService, Sent: 3, Lost: 3}, facts.Try{Kind: facts.TryTCP, Target: facts.TargetLocalService, Sent: 3}
+	lost := local
+	lost.Lost = 3
 	f.prints = func(component, node string) string {
 		once()
 		switch {
+		case component == "try" && node == "berth-003":
+			return printed(t, node, lost)
 		case component == "try":
 			return printed(t, node, local)
 		case node == "berth-001":
@@ -81,6 +85,7 @@ func TestOwnService(t *testing.T) {
 	want := []string{
 		"berth-000 local-service", "berth-000 own-service", "berth-001 local-service", "berth-001 own-service its pod did not try it", "berth-002 local-service",
 		`berth-002 own-service its pod ran, but what it printed is no result: "listen tcp :47806: bind: address already in use"`,
+		"berth-003 local-service", "berth-003 own-service another pod of the node did not reach it either",
 	}
 	if got := ofOwn(s); !slices.Equal(got, want) || len(warned) > 0 {
 		t.Errorf("got %q, want %q; warnings %q", got, want, warned)

@@ -80,7 +80,7 @@ func staleFinding(s *facts.Snapshot, node string, lacks []lack, now string) chec
 func deadEnds(list []netip.AddrPort, ends map[netip.Addr]bool) []string {
 	var out []string
 	for _, e := range list {
-		if !ends[e.Addr()] && e.Port() != facts.PeerPort {
+		if !ends[e.Addr()] && e.Port() != facts.BehindPort {
 			out = append(out, e.String())
 		}
 	}
