@@ -21,7 +21,7 @@ var OOM = &checks.Check{
 	Needs:    []*facts.Source{facts.SystemPods},
 	MayUse:   []*facts.Source{facts.SystemDeployments, facts.ConfigMaps},
 	IfRead:   []*facts.Source{facts.Pods, facts.Services}, // to count them all
-	Explains: []*checks.Check{symptom.PodNotReady, symptom.DNSServiceNoEndpoints},
+	Explains: []*checks.Check{PodAnswers, symptom.PodNotReady, symptom.DNSServiceNoEndpoints, symptom.DNSDown, symptom.DNSProbeCluster},
 	ByHand: []string{"kubectl -n kube-system describe pods -l k8s-app=kube-dns",
 		"kubectl -n kube-system top pods -l k8s-app=kube-dns"},
 	Run: findOOM,

@@ -34,7 +34,7 @@ default/kubernetes does not have; no answer in five seconds; and one that takes 
 replica's (CoreDNS itself takes a second for too long, plugin health). Wrong answers of some replicas while others answer are a warning;
 of all, an error.
 
-**How it comes about**: the process hangs or has no processor time; a firewall on its node drops port 53; it may not read what it answers from
+**How it comes about**: the process hangs, has no processor time, or stands still for want of memory (**coredns-memory-size**); a firewall on its node drops port 53; it may not read what it answers from
 (**coredns-rbac**); the Corefile serves another domain (**coredns-zone-mismatch**) or lets another plugin take the names
 (**coredns-name-shadowed**): where one of these is found, this is told below it. One that has not read from the API server yet is
 **coredns-not-synced**.
