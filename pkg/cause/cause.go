@@ -15,6 +15,7 @@ type Node struct {
 	checks.Finding
 	More     []facts.Ref // the subjects of the findings that are told together with this one
 	Symptoms []*Node
+	Deeper   []Deeper // of a root: where nobody looked for its cause
 }
 
 // Roots returns the findings that nothing explains, the gravest first, each with its
@@ -32,8 +33,10 @@ func Roots(s *facts.Snapshot, results []checks.Result) []*Node {
 		}
 	}
 	roots = merge(roots)
+	unasked := newUnasked(s, results)
 	for _, n := range roots {
 		n.raise()
+		n.Deeper = unasked.of(n)
 	}
 	slices.SortStableFunc(roots, func(a, b *Node) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(weight(s, b), weight(s, a)),

@@ -130,8 +130,9 @@ type Evidence struct {
 type Result struct {
 	Check    *Check
 	Status   Status
-	Reason   string   // why unknown or skipped; what is missing beside the findings
-	Gaps     []string // what was not seen, each source or part by itself; Reason joins them
+	Reason   string      // why unknown or skipped; what is missing beside the findings
+	Gaps     []string    // what was not seen, each source or part by itself; Reason joins them
+	Deeper   facts.Depth // of a question Skipped because nobody looked that deep: the depth that it takes
 	Findings []Finding
 }
 

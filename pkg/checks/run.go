@@ -30,7 +30,7 @@ func run(s *facts.Snapshot, c *Check) (res Result) {
 		}
 	}()
 	if d := deepest(c); d > s.Depth {
-		return Result{Check: c, Status: Skipped, Reason: fmt.Sprintf("looks only at --depth %s", d)}
+		return Result{Check: c, Status: Skipped, Reason: OnlyAt(d), Deeper: d}
 	}
 	if gaps := missing(s, c.Needs); len(gaps) > 0 {
 		if unheard(s, c.Needs) {
@@ -40,7 +40,7 @@ func run(s *facts.Snapshot, c *Check) (res Result) {
 	}
 	if c.When != nil {
 		if why := c.When(s); why != "" {
-			return Result{Check: c, Status: Skipped, Reason: why}
+			return Result{Check: c, Status: Skipped, Reason: why, Deeper: deeper(s, why)}
 		}
 	}
 	res.Findings = c.Run(s)
@@ -60,12 +60,39 @@ func run(s *facts.Snapshot, c *Check) (res Result) {
 	return res
 }
 
+// OnlyAt is why a question is not asked of a snapshot that is less deep, as Run says it of what a
+// check Needs, and a check's When of what it may use.
+func OnlyAt(d facts.Depth) string { return "looks only at --depth " + d.String() }
+
+func deeper(s *facts.Snapshot, why string) facts.Depth {
+	for d := s.Depth + 1; d <= facts.Host; d++ {
+		if why == OnlyAt(d) {
+			return d
+		}
+	}
+	return 0
+}
+
 func deepest(c *Check) facts.Depth {
 	d := facts.API
 	for _, src := range c.Needs {
 		d = max(d, src.Depth)
 	}
 	return d
+}
+
+// WouldRead returns the parts that a check which was not run would have to know. Where finding them
+// out fails there are none.
+func WouldRead(s *facts.Snapshot, c *Check) (parts []Part) {
+	defer func() {
+		if recover() != nil {
+			parts = nil
+		}
+	}()
+	if c.Parts == nil {
+		return nil
+	}
+	return c.Parts(s)
 }
 
 func joined(gaps []string) string { return strings.Join(gaps, "; ") }

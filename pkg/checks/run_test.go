@@ -61,6 +61,7 @@ func TestRunAnswers(t *testing.T) {
 		gaps   map[string]string
 		want   checks.Status
 		reason string
+		deeper facts.Depth
 	}{
 		{name: "nothing found", check: checks.Check{Needs: nodes, Run: none}, want: checks.OK},
 		{name: "something found", check: checks.Check{Needs: nodes, Run: one}, want: checks.Failed},
@@ -76,9 +77,11 @@ func TestRunAnswers(t *testing.T) {
 		{name: "another source is a gap", check: checks.Check{Needs: nodes, Run: none},
 			gaps: map[string]string{"configmaps": "forbidden"}, want: checks.OK},
 		{name: "deeper than was looked", check: checks.Check{Needs: []*facts.Source{facts.Nodes, facts.Files}, Run: must},
-			depth: facts.Logs, want: checks.Skipped, reason: "looks only at --depth host"},
+			depth: facts.Logs, want: checks.Skipped, reason: "looks only at --depth host", deeper: facts.Host},
 		{name: "deeper, and its source is a gap", check: checks.Check{Needs: []*facts.Source{facts.PodLogs}, Run: must},
-			depth: facts.API, gaps: map[string]string{"logs": "not asked for"}, want: checks.Skipped, reason: "looks only at --depth logs"},
+			depth: facts.API, gaps: map[string]string{"logs": "not asked for"}, want: checks.Skipped, reason: "looks only at --depth logs", deeper: facts.Logs},
+		{name: "deeper by its own word", check: checks.Check{Needs: nodes, When: says(checks.OnlyAt(facts.Probe)), Run: must},
+			depth: facts.Logs, want: checks.Skipped, reason: "looks only at --depth probe", deeper: facts.Probe},
 		{name: "as deep as was looked", check: checks.Check{Needs: []*facts.Source{facts.PodLogs}, Run: none},
 			depth: facts.Logs, want: checks.OK},
 		{name: "no meaning here", check: checks.Check{Needs: nodes, When: says("the cluster has no kube-proxy"), Run: must},
@@ -115,6 +118,9 @@ func TestRunAnswers(t *testing.T) {
 			}
 			if got[0].Status != tt.want || got[0].Reason != tt.reason {
 				t.Errorf("got  %s %q\nwant %s %q", got[0].Status, got[0].Reason, tt.want, tt.reason)
+			}
+			if got[0].Deeper != tt.deeper {
+				t.Errorf("it is asked at depth %s, want %s", got[0].Deeper, tt.deeper)
 			}
 			if found := len(got[0].Findings) > 0; found != (tt.want == checks.Failed) {
 				t.Errorf("status %s with %d findings", got[0].Status, len(got[0].Findings))

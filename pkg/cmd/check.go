@@ -72,7 +72,7 @@ func (o *checkCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	r := report.Report{
-		Snapshot: look.Snapshot, Results: look.Results, Bundle: o.from, Given: strings.Join(o.again(), " "),
+		Snapshot: look.Snapshot, Results: look.Results, Bundle: o.from, Captured: o.captured, Given: strings.Join(o.again(), " "),
 		Roots: without(roots(look), ignored), Fixes: fixIDs(list), OnNodes: onNodes(list), Layers: layers(),
 	}
 	style := report.Style{Width: o.env.Width, Color: o.colored()}

@@ -20,6 +20,8 @@ type examination struct {
 	from  string
 	depth string
 	reading
+
+	captured facts.Depth // how deep the bundle goes that was looked at
 }
 
 func (e *examination) addFlags(cmd *cobra.Command) {
@@ -67,6 +69,9 @@ func (e *examination) look(ctx context.Context, cmd *cobra.Command, list []*chec
 	var s *facts.Snapshot
 	if e.from != "" {
 		s, err = facts.Load(e.from)
+		if err == nil {
+			e.captured = s.Depth
+		}
 		if err == nil && cmd.Flags().Changed("depth") {
 			s = shallower(s, depth)
 		}

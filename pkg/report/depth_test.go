@@ -7,6 +7,26 @@ import (
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
+// TestLookAt: what a bundle holds is looked at there, what it does not hold has to be captured, with
+// nothing of the flags that chose the bundle.
+func TestLookAt(t *testing.T) {
+	for _, tt := range []struct {
+		bundle   string
+		captured facts.Depth
+		given    string
+		want     string
+	}{
+		{given: "--context east -n shop", want: "kubectl netdoctor check --depth probe --context east -n shop"},
+		{want: "kubectl netdoctor check --depth probe"},
+		{bundle: "b.tar.gz", captured: facts.Host, given: "--from b.tar.gz", want: "kubectl netdoctor check --depth probe --from b.tar.gz"},
+		{bundle: "b.tar.gz", captured: facts.Logs, given: "--from b.tar.gz", want: "kubectl netdoctor capture --depth probe"},
+	} {
+		if got := lookAt(Report{Bundle: tt.bundle, Captured: tt.captured, Given: tt.given}, facts.Probe); got != tt.want {
+			t.Errorf("got  %q\nwant %q", got, tt.want)
+		}
+	}
+}
+
 // TestDepthFlag lets the suggested repair see what the report saw.
 func TestDepthFlag(t *testing.T) {
 	shallow := &checks.Check{Needs: []*facts.Source{facts.Pods, facts.PodLogs}}

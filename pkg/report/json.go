@@ -44,6 +44,14 @@ type node struct {
 	Docs     string      `json:"docs"`
 	Fixes    []string    `json:"fixes"`
 	Symptoms []node      `json:"symptoms"`
+	Deeper   []deeper    `json:"deeper,omitempty"` // of roots
+}
+
+// deeper says at which depth checks that were not asked look for a root's cause.
+type deeper struct {
+	Depth   string   `json:"depth"`
+	Checks  []string `json:"checks"`
+	Command string   `json:"command"`
 }
 
 type evidence struct {
@@ -90,6 +98,13 @@ func newNodes(r Report, in []*cause.Node) []node {
 		}
 		for _, e := range n.Evidence {
 			to.Evidence = append(to.Evidence, evidence{quote(e.From), quote(e.Text)})
+		}
+		for _, d := range n.Deeper {
+			at := deeper{Depth: d.Depth.String(), Command: lookAt(r, d.Depth)}
+			for _, c := range d.Checks {
+				at.Checks = append(at.Checks, c.ID)
+			}
+			to.Deeper = append(to.Deeper, at)
 		}
 		out = append(out, to)
 	}

@@ -20,6 +20,7 @@ type Report struct {
 	OnNodes  map[string]bool     // ids of the checks whose fixes all change nodes
 	Layers   []Layer             // all checks, in the order in which to count them
 	Bundle   string              // the bundle looked at; empty for a live cluster
+	Captured facts.Depth         // how deep the bundle goes
 	Given    string              // flags by which the same is looked at again, quoted for a shell; "" for none
 }
 

@@ -151,7 +151,7 @@ func made(s *facts.Snapshot, results ...checks.Result) report.Report {
 
 func healthy() report.Report {
 	return made(snapshot(1), checks.Result{Check: noRoute, Status: checks.OK}, checks.Result{Check: notReady, Status: checks.OK},
-		checks.Result{Check: clockSkew, Status: checks.Skipped, Reason: "looks only at --depth host"})
+		checks.Result{Check: clockSkew, Status: checks.Skipped, Reason: checks.OnlyAt(facts.Host), Deeper: facts.Host})
 }
 
 // loop is the whole way from a bundle to the report.

@@ -64,6 +64,7 @@ func (p *printer) root(r Report, n *cause.Node) {
 		p.section("Repair")
 		p.line(4, "kubectl netdoctor fix "+n.Check.ID+flagsFor(r, n.Check)+" --dry-run")
 	}
+	p.deeper(r, n)
 	if len(n.Check.ByHand) > 0 {
 		p.section("By hand")
 	}
@@ -71,6 +72,30 @@ func (p *printer) root(r Report, n *cause.Node) {
 		p.line(4, command)
 	}
 	p.symptoms(n)
+}
+
+// deeper tells at which depths nobody looked for the cause of a root, and how to look there.
+func (p *printer) deeper(r Report, n *cause.Node) {
+	if len(n.Deeper) == 0 {
+		return
+	}
+	p.section("Its cause may lie deeper")
+	for _, d := range n.Deeper {
+		var ids []string
+		for _, c := range d.Checks {
+			ids = append(ids, c.ID)
+		}
+		p.line(4, lookAt(r, d.Depth))
+		p.wrapped(6, "", "%s", "looks for "+p.few(ids))
+	}
+}
+
+// lookAt is the command that looks at a depth. What a bundle does not hold is captured anew.
+func lookAt(r Report, d facts.Depth) string {
+	if r.Bundle != "" && d > r.Captured {
+		return "kubectl netdoctor capture --depth " + d.String()
+	}
+	return strings.TrimSpace("kubectl netdoctor check --depth " + d.String() + " " + r.Given)
 }
 
 // flagsFor is what a command takes to see a fault as it was seen: the deepest source of its

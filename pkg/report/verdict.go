@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/cause"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
+	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 // Layer is a part of the network under the name that people know it by.
@@ -92,9 +93,26 @@ func fine(r Report) string {
 		text = "Checks ok: " + strings.Join(parts, ", ")
 	}
 	if n := Count(r.Results, checks.Skipped); n > 0 {
-		text = strings.TrimPrefix(text+fmt.Sprintf("; %d skipped", n), "; ")
+		text = strings.TrimPrefix(text+fmt.Sprintf("; %d skipped", n)+lookDeeper(r), "; ")
 	}
 	return text
+}
+
+// lookDeeper counts the checks that were skipped because they look deeper, and says how deep.
+func lookDeeper(r Report) string {
+	n, depth := 0, facts.API
+	for _, res := range r.Results {
+		if res.Deeper > 0 {
+			n, depth = n+1, max(depth, res.Deeper)
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf(", of which 1 looks deeper (--depth %s)", depth)
+	}
+	return fmt.Sprintf(", of which %d look deeper (--depth %s)", n, depth)
 }
 
 // severities counts the roots by severity, where there are several.

@@ -62,7 +62,7 @@ func filesToRead(s *facts.Snapshot) string {
 	if s.Depth >= facts.Host || slices.ContainsFunc(s.LinuxNodes(), none) {
 		return ""
 	}
-	return "looks only at --depth host"
+	return checks.OnlyAt(facts.Host)
 }
 
 // resolvConfParts names the configuration of each kubelet and the file that it reads.

@@ -65,7 +65,7 @@ place, rules of the old mode may still catch traffic first.
 // noRules says why there are no rules to look at, or "".
 func noRules(s *facts.Snapshot) string {
 	if s.Depth < facts.Host && len(s.Files) == 0 {
-		return "looks only at --depth host"
+		return checks.OnlyAt(facts.Host)
 	}
 	return unanswerable(s)
 }

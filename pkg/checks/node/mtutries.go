@@ -11,7 +11,7 @@ import (
 // sizesUnseen says why nothing tells of the sizes of packets, or "".
 func sizesUnseen(s *facts.Snapshot) string {
 	if s.Depth < facts.Probe {
-		return "looks only at --depth probe"
+		return checks.OnlyAt(facts.Probe)
 	}
 	return ""
 }
