@@ -3,25 +3,36 @@ package report
 import (
 	"testing"
 
+	"github.com/kubectl-netdoctor/netdoctor/pkg/cause"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
 )
 
 // TestLookAt: what a bundle holds is looked at there, what it does not hold has to be captured, with
-// nothing of the flags that chose the bundle.
+// nothing of the flags that chose the bundle; of hosts the one that is in question.
 func TestLookAt(t *testing.T) {
+	node, pod, odd := facts.NodeRef("oak"), facts.Ref{Kind: "Pod", Namespace: "web", Name: "front"}, facts.NodeRef("m 1;id")
 	for _, tt := range []struct {
 		bundle   string
 		captured facts.Depth
 		given    string
+		about    facts.Ref
+		more     []facts.Ref
+		depth    facts.Depth
 		want     string
 	}{
-		{given: "--context east -n shop", want: "kubectl netdoctor check --depth probe --context east -n shop"},
-		{want: "kubectl netdoctor check --depth probe"},
-		{bundle: "b.tar.gz", captured: facts.Host, given: "--from b.tar.gz", want: "kubectl netdoctor check --depth probe --from b.tar.gz"},
-		{bundle: "b.tar.gz", captured: facts.Logs, given: "--from b.tar.gz", want: "kubectl netdoctor capture --depth probe"},
+		{given: "--context east -n shop", about: node, depth: facts.Probe, want: "kubectl netdoctor check --depth probe --context east -n shop"},
+		{about: pod, depth: facts.Logs, want: "kubectl netdoctor check --depth logs"},
+		{about: pod, depth: facts.Host, want: "kubectl netdoctor check --depth host"},
+		{given: "--context east", about: node, depth: facts.Host, want: "kubectl netdoctor check --depth host --nodes oak --context east"},
+		{about: odd, depth: facts.Host, want: "kubectl netdoctor check --depth host --nodes 'm 1;id'"},
+		{about: node, more: []facts.Ref{odd}, depth: facts.Host, want: "kubectl netdoctor check --depth host"},
+		{given: "--nodes elm,oak", about: node, depth: facts.Host, want: "kubectl netdoctor check --depth host --nodes elm,oak"},
+		{bundle: "b.tar.gz", captured: facts.Host, given: "--from b.tar.gz", about: node, depth: facts.Host, want: "kubectl netdoctor check --depth host --from b.tar.gz"},
+		{bundle: "b.tar.gz", captured: facts.Logs, given: "--from b.tar.gz", about: node, depth: facts.Host, want: "kubectl netdoctor capture --depth host --nodes oak"},
 	} {
-		if got := lookAt(Report{Bundle: tt.bundle, Captured: tt.captured, Given: tt.given}, facts.Probe); got != tt.want {
+		n := &cause.Node{Finding: checks.Finding{Subject: tt.about}, More: tt.more}
+		if got := lookAt(Report{Bundle: tt.bundle, Captured: tt.captured, Given: tt.given}, n, tt.depth); got != tt.want {
 			t.Errorf("got  %q\nwant %q", got, tt.want)
 		}
 	}

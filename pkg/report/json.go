@@ -100,7 +100,7 @@ func newNodes(r Report, in []*cause.Node) []node {
 			to.Evidence = append(to.Evidence, evidence{quote(e.From), quote(e.Text)})
 		}
 		for _, d := range n.Deeper {
-			at := deeper{Depth: d.Depth.String(), Command: lookAt(r, d.Depth)}
+			at := deeper{Depth: d.Depth.String(), Command: quote(lookAt(r, n, d.Depth))}
 			for _, c := range d.Checks {
 				at.Checks = append(at.Checks, c.ID)
 			}

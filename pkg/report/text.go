@@ -85,17 +85,23 @@ func (p *printer) deeper(r Report, n *cause.Node) {
 		for _, c := range d.Checks {
 			ids = append(ids, c.ID)
 		}
-		p.line(4, lookAt(r, d.Depth))
+		p.line(4, Clean(lookAt(r, n, d.Depth)))
 		p.wrapped(6, "", "%s", "looks for "+p.few(ids))
 	}
 }
 
-// lookAt is the command that looks at a depth. What a bundle does not hold is captured anew.
-func lookAt(r Report, d facts.Depth) string {
-	if r.Bundle != "" && d > r.Captured {
-		return "kubectl netdoctor capture --depth " + d.String()
+// lookAt is the command that looks at a depth, at that of hosts at the node alone that a root is
+// about. What a bundle does not hold is captured anew.
+func lookAt(r Report, n *cause.Node, d facts.Depth) string {
+	command, given := "kubectl netdoctor check --depth "+d.String(), r.Given
+	live := r.Bundle == "" || d > r.Captured
+	if r.Bundle != "" && live {
+		command, given = "kubectl netdoctor capture --depth "+d.String(), ""
 	}
-	return strings.TrimSpace("kubectl netdoctor check --depth " + d.String() + " " + r.Given)
+	if live && d == facts.Host && n.Subject.Kind == "Node" && len(n.More) == 0 && !strings.Contains(given, "--nodes ") {
+		command += checks.Command(" --nodes %s", n.Subject.Name)
+	}
+	return strings.TrimSpace(command + " " + given)
 }
 
 // flagsFor is what a command takes to see a fault as it was seen: the deepest source of its

@@ -52,7 +52,7 @@ func findPodToNode(s *facts.Snapshot) []checks.Finding {
 			Subject: facts.NodeRef(node), Message: "runs pods that reach no other machine: neither nodes nor API servers",
 			Evidence: tries.Quotes(deadFrom(s, node, facts.TargetAPIServer, facts.TargetNode), shown),
 			Remedy: "Look on the node at net.ipv4.ip_forward, at rules that drop what is forwarded (iptables -S FORWARD; nft list ruleset) and at what masquerades pods' " +
-				"addresses (iptables -t nat -S POSTROUTING). " + deeper(node) + tries.Rulers(s),
+				"addresses (iptables -t nat -S POSTROUTING)." + tries.Rulers(s),
 		})
 	}
 	for _, node := range without {

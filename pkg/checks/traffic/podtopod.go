@@ -143,8 +143,8 @@ func (v view) within(node string, trouble tries.Trouble) checks.Finding {
 	return checks.Finding{
 		Subject: facts.NodeRef(node), Message: withinWords(trouble), Places: agents(v.Snapshot, node),
 		Evidence: v.quotes([]tries.Pair{{From: node, To: node}}, trouble),
-		Remedy: fmt.Sprintf("Look on %s at the plugin's bridge or interfaces, at iptables -S FORWARD and nft list ruleset: a rule there drops what pods of the node send each other. "+
-			"%s", node, deeper(node)) + tries.Rulers(v.Snapshot),
+		Remedy: fmt.Sprintf("Look on %s at the plugin's bridge or interfaces, at iptables -S FORWARD and nft list ruleset: a rule there drops what pods of the node send each other.",
+			node) + tries.Rulers(v.Snapshot),
 	}
 }
 

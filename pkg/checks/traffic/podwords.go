@@ -3,7 +3,6 @@ package traffic
 import (
 	"fmt"
 
-	"github.com/kubectl-netdoctor/netdoctor/pkg/checks"
 	"github.com/kubectl-netdoctor/netdoctor/pkg/tries"
 )
 
@@ -84,23 +83,23 @@ func withinWords(trouble tries.Trouble) string {
 // remedy says where to look.
 func (v view) remedy(f tries.Fault, trouble tries.Trouble) string {
 	text := "See what carries the pods' packets between the machines: the port of the plugin's overlay, or routes to the nodes' pod ranges and a cloud that lets them through; " +
-		"then the firewalls of the nodes. " + deeper("")
+		"then the firewalls of the nodes."
 	switch {
 	case trouble == tries.Stalls:
 		text = "Turn off that the plugin's interface leaves checksums to the machine's (ethtool -K flannel.1 tx-checksum-ip-generic off, with the name that it has there), " +
 			"and see whether it helps; else look for a firewall that drops what is large or belongs to connections that it has not seen."
 	case trouble == tries.NoUDP:
-		text = "Look for a rule that drops UDP where pods' packets pass: iptables -S, nft list ruleset on the nodes, security groups, policies. " + deeper(f.Node)
+		text = "Look for a rule that drops UDP where pods' packets pass: iptables -S, nft list ruleset on the nodes, security groups, policies."
 	case trouble == tries.NoTCP:
-		text = "Look for a rule that drops TCP where pods' packets pass: iptables -S, nft list ruleset on the nodes, security groups, policies. " + deeper(f.Node)
+		text = "Look for a rule that drops TCP where pods' packets pass: iptables -S, nft list ruleset on the nodes, security groups, policies."
 	case f.Node != "":
 		text = fmt.Sprintf("Look on Node %s at net.ipv4.ip_forward, at rules that drop what is forwarded (iptables -S FORWARD; nft list ruleset), at its firewall and at the log of the "+
-			"plugin's agent there. %s", f.Node, deeper(f.Node))
+			"plugin's agent there.", f.Node)
 	case f.Place == tries.Zones:
 		text = "Let what the network plugin sends between the nodes through between the zones: security groups, route tables, peerings."
 	case f.Place == tries.Between && v.answersBack(f.Pairs[0]):
 		p := f.Pairs[0]
-		text = fmt.Sprintf("The other way round it works, so packets get there and back: look on Node %s, then on Node %s, for a rule that drops new connections alone. %s", p.To, p.From, deeper(p.To))
+		text = fmt.Sprintf("The other way round it works, so packets get there and back: look on Node %s, then on Node %s, for a rule that drops new connections alone.", p.To, p.From)
 	}
 	return text + tries.Rulers(v.Snapshot)
 }
@@ -109,12 +108,4 @@ func (v view) remedy(f tries.Fault, trouble tries.Trouble) string {
 func (v view) answersBack(p tries.Pair) bool {
 	back := v.links[tries.Pair{From: p.To, To: p.From}]
 	return back != nil && back.Trouble() == 0 && len(back.Works()) > 0
-}
-
-// deeper names the command that looks at a node, or at all.
-func deeper(node string) string {
-	if node != "" {
-		node = checks.Command(" --nodes %s", node)
-	}
-	return "kubectl netdoctor check --depth host" + node + " looks at forwarding, rules and routes."
 }

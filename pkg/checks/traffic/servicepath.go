@@ -80,8 +80,7 @@ func pathFinding(s *facts.Snapshot, through, direct facts.Try) checks.Finding {
 	f := checks.Finding{
 		Subject: facts.NodeRef(through.Node), Message: "does not lead its pods from " + kind + "addresses of Services to what stands behind them",
 		Evidence: []checks.Evidence{tries.Quote(through), tries.Quote(direct)}, Places: plugins.ProxiesOn(s, through.Node),
-		Remedy: "See whether kube-proxy, or what replaces it, runs on the node and what its log says; if nothing is wrong with it, delete its pod there: the new one writes all rules. " +
-			"kubectl netdoctor check --depth host compares the rules with the API.",
+		Remedy: "See whether kube-proxy, or what replaces it, runs on the node and what its log says; if nothing is wrong with it, delete its pod there: the new one writes all rules.",
 	}
 	dns := tries.From(s, through.Node, facts.TargetDNSService)
 	if i := slices.IndexFunc(dns, func(t facts.Try) bool { return !t.Dead() && family(t) == family(through) }); i >= 0 {
