@@ -73,7 +73,7 @@ func (e *examination) look(ctx context.Context, cmd *cobra.Command, list []*chec
 			e.captured = s.Depth
 		}
 		if err == nil && cmd.Flags().Changed("depth") {
-			s = shallower(s, depth)
+			s = s.UpTo(depth)
 		}
 	} else {
 		s, err = e.live(ctx, list, depth, e.reading, nil)
@@ -87,17 +87,6 @@ func (e *examination) look(ctx context.Context, cmd *cobra.Command, list []*chec
 		fmt.Fprintf(e.env.ErrOut, "%d checks took %.2f s\n", len(list), time.Since(begin).Seconds())
 	}
 	return look, nil
-}
-
-// shallower takes from a bundle what lies deeper than the user wants to look.
-func shallower(s *facts.Snapshot, depth facts.Depth) *facts.Snapshot {
-	for _, src := range facts.Sources() {
-		if src.Depth > depth && s.Missing(src) == "" {
-			s = s.Without(src, "read only at --depth "+src.Depth.String())
-		}
-	}
-	s.Depth = min(s.Depth, depth)
-	return s
 }
 
 // roots names the root causes of a look.

@@ -156,6 +156,18 @@ func (s *Snapshot) Without(src *Source, why string) *Snapshot {
 	return &out
 }
 
+// UpTo returns a copy of the snapshot in which nothing was read that lies deeper.
+func (s *Snapshot) UpTo(depth Depth) *Snapshot {
+	out := *s
+	for _, src := range Sources() {
+		if src.Depth > depth && out.Missing(src) == "" {
+			out = *out.Without(src, "read only at --depth "+src.Depth.String())
+		}
+	}
+	out.Depth = min(s.Depth, depth)
+	return &out
+}
+
 // WithSystemOnly returns a copy of the snapshot in which only the part of a source was
 // read that lies in the system namespaces.
 func (s *Snapshot) WithSystemOnly(part *Source, why string) *Snapshot {

@@ -84,3 +84,53 @@ func holdRoots(t *testing.T, path string, tell func(*cause.Node) string) {
 		t.Errorf("roots (-want +got; go test ./pkg/checks/all -update writes %s anew):\n%s", file, diff)
 	}
 }
+
+// TestLessDeep looks less deep at each of these states: a symptom that is a root there, since its cause is
+// told deeper, says at which depth.
+func TestLessDeep(t *testing.T) {
+	told := 0
+	for _, path := range []string{"test/clusters/lab/*.tar.gz", "test/clusters/probe/*.tar.gz"} {
+		bundles, err := filepath.Glob(filepath.Join(root, path))
+		if err != nil || len(bundles) == 0 {
+			t.Fatalf("no bundles are %s: %v", path, err)
+		}
+		for _, name := range bundles {
+			whole := load(t, name)
+			causes := cause.Roots(whole, run(t, whole))
+			for depth := facts.API; depth < whole.Depth; depth++ {
+				s := whole.UpTo(depth)
+				results := run(t, s)
+				for _, n := range cause.Roots(s, results) {
+					for _, c := range deeperCauses(causes, results, n) {
+						told++
+						if !slices.ContainsFunc(n.Deeper, func(d cause.Deeper) bool { return d.Depth > depth && slices.Contains(d.Checks, c) }) {
+							t.Errorf("%s at %s: %s of %s does not name %s", name, depth, n.Check.ID, n.Subject, c.ID)
+						}
+					}
+				}
+				for _, r := range results {
+					if r.Deeper > 0 && r.Check.Parts != nil {
+						r.Check.Parts(s) // of a check that is not run, and must not fail
+					}
+				}
+			}
+		}
+	}
+	if told < 5 {
+		t.Errorf("%d symptoms have their cause deeper: too few to prove anything", told)
+	}
+}
+
+// deeperCauses returns the checks that explain a finding in a whole look and were not asked in one that
+// is less deep.
+func deeperCauses(nodes []*cause.Node, results []checks.Result, n *cause.Node) []*checks.Check {
+	var out []*checks.Check
+	for _, above := range nodes {
+		out = append(out, deeperCauses(above.Symptoms, results, n)...)
+		asked := !slices.ContainsFunc(results, func(r checks.Result) bool { return r.Check == above.Check && r.Deeper > 0 })
+		if !asked && slices.ContainsFunc(above.Symptoms, func(s *cause.Node) bool { return s.Check == n.Check && s.Subject == n.Subject }) {
+			out = append(out, above.Check)
+		}
+	}
+	return out
+}
