@@ -49,9 +49,8 @@ type node struct {
 
 // deeper says at which depth checks that were not asked look for a root's cause.
 type deeper struct {
-	Depth   string   `json:"depth"`
-	Checks  []string `json:"checks"`
-	Command string   `json:"command"`
+	Depth  string   `json:"depth"`
+	Checks []string `json:"checks"`
 }
 
 type evidence struct {
@@ -100,7 +99,7 @@ func newNodes(r Report, in []*cause.Node) []node {
 			to.Evidence = append(to.Evidence, evidence{quote(e.From), quote(e.Text)})
 		}
 		for _, d := range n.Deeper {
-			at := deeper{Depth: d.Depth.String(), Command: quote(lookAt(r, n, d.Depth))}
+			at := deeper{Depth: d.Depth.String()}
 			for _, c := range d.Checks {
 				at.Checks = append(at.Checks, c.ID)
 			}

@@ -16,7 +16,7 @@ import (
 // somebody's program reads them.
 var schema = []string{
 	".depth", ".namespace", ".results", ".results[].check", ".results[].reason", ".results[].status",
-	".roots", ".roots[].byHand", ".roots[].check", ".roots[].deeper", ".roots[].deeper[].checks", ".roots[].deeper[].command",
+	".roots", ".roots[].byHand", ".roots[].check", ".roots[].deeper", ".roots[].deeper[].checks",
 	".roots[].deeper[].depth", ".roots[].docs", ".roots[].evidence", ".roots[].evidence[].from",
 	".roots[].evidence[].text", ".roots[].fixes", ".roots[].message", ".roots[].places", ".roots[].places[].kind",
 	".roots[].places[].name", ".roots[].places[].namespace", ".roots[].remedy", ".roots[].severity", ".roots[].subject",
