@@ -96,6 +96,9 @@ func findMemorySize(s *facts.Snapshot) []checks.Finding {
 	return fleet.grade(out)
 }
 
+// sigkilled is how a container ends that does not end by itself in the time it is given.
+const sigkilled = 128 + 9
+
 // standsStill returns since when a server runs without having said a word, one that its liveness
 // probe has ended meanwhile from the start of the one before; known is false where it has, or
 // where it had no time to. A server says its version as soon as it listens, and what it waits for
@@ -106,7 +109,7 @@ func (v server) standsStill(s *facts.Snapshot) (since facts.Stamp, known bool) {
 		return 0, false
 	}
 	since = v.container.State.Started
-	if last := v.container.Last(); last.Phase == facts.Terminated && last.Started != 0 && !spoke(log.Previous) {
+	if last := v.container.Last(); last.ExitCode == sigkilled && last.Started != 0 && !spoke(log.Previous) {
 		since = last.Started
 	}
 	return since, s.Taken.Sub(since.Time()) >= settle
