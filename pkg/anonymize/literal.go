@@ -236,3 +236,15 @@ func (a *Anonymizer) hexFor(number string) string {
 	}
 	return string(out[:len(number)])
 }
+
+// powerFor returns other digits around the same e, none of them a 0, with which no number of JSON
+// begins that goes on.
+func (a *Anonymizer) powerFor(number string) string {
+	out := []byte(number)
+	for i, c := range []byte(a.hexFor(number)) {
+		if out[i]|0x20 != 'e' {
+			out[i] = '1' + c%9
+		}
+	}
+	return string(out)
+}

@@ -120,6 +120,9 @@ func (a *Anonymizer) token(dst, token []byte) []byte {
 	if isNumber(token) {
 		return append(dst, a.hexFor(string(token))...)
 	}
+	if isPower(token) {
+		return append(dst, a.powerFor(string(token))...)
+	}
 	for len(token) > 0 {
 		n := 0
 		for n < len(token) && letter(token[n:]) == 0 {
@@ -143,7 +146,15 @@ func stays(token []byte) bool {
 
 // isNumber tells of a long hexadecimal number: an id, a checksum.
 func isNumber(token []byte) bool {
-	return len(token) >= longNumber && allHex(token) && hasDigit(token) && bytes.IndexFunc(token, func(r rune) bool { return r > '9' }) >= 0
+	return len(token) >= longNumber && allHex(token) && hasDigit(token) && bytes.IndexFunc(token, func(r rune) bool { return r > '9' }) >= 0 && !isPower(token)
+}
+
+// isPower tells of an id that JSON takes for a number: digits, one e, digits. What it becomes must be
+// one, too.
+func isPower(token []byte) bool {
+	mantissa, exponent, found := bytes.Cut(bytes.ToLower(token), []byte("e"))
+	digits := func(b []byte) bool { return len(b) > 0 && bytes.Trim(b, "0123456789") == nil }
+	return found && len(token) >= longNumber && digits(mantissa) && digits(exponent)
 }
 
 // longNumber is how many digits an id has at least: those of events have 16, as has what is

@@ -126,9 +126,20 @@ func TestBundleFails(t *testing.T) {
 	}
 }
 
+// An id of sixteen digits of which one is an e may stand in JSON as a number: it becomes another.
+func TestIDsThatAreNumbers(t *testing.T) {
+	for _, id := range []string{"2222E22222222222", "100000000000000e1"} {
+		a := seeded(t, 1)
+		out := a.String(id)
+		if !json.Valid([]byte(out)) || out == id || len(out) != len(id) || a.String(id) != out {
+			t.Errorf("%s became %s, and then %s", id, out, a.String(id))
+		}
+	}
+}
+
 // Whatever a text holds, it stays as JSON what it was, and is cut where it was.
 func FuzzText(f *testing.F) {
-	for _, seed := range []string{`{"a":"b\nc\\nd","é":[1.5e3,"10.0.0.1/8","::1","aa:bb:cc:dd:ee:ff"]}`, "::ffff:1.2.3.4%eth0", "1.2.3.4.in-addr.arpa", "a.b.ip6.arpa", `\u00`, "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "\xff\xfe", `"labels":{"a`, `"hosts":["a`} {
+	for _, seed := range []string{`{"a":"b\nc\\nd","é":[1.5e3,"10.0.0.1/8","::1","aa:bb:cc:dd:ee:ff"]}`, "::ffff:1.2.3.4%eth0", "1.2.3.4.in-addr.arpa", "a.b.ip6.arpa", `\u00`, "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "\xff\xfe", "2222E22222222222", `"labels":{"a`, `"hosts":["a`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
