@@ -14,9 +14,18 @@ func decodeJSON(body io.Reader, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("not the JSON expected: %w", err)
+		return fmt.Errorf("not the JSON expected: %s", short(err.Error()))
 	}
 	return nil
+}
+
+// short cuts words that quote what could not be decoded: it may be all of it.
+func short(text string) string {
+	const enough = 300
+	if len(text) <= enough {
+		return text
+	}
+	return strings.ToValidUTF8(text[:enough], "") + "…"
 }
 
 // tail returns the end of a log, from the start of a line. It does not hold on to the

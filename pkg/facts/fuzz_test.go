@@ -34,6 +34,7 @@ func FuzzConfigz(f *testing.F) {
 		`{"kubeletconfig":{"syncFrequency":"-2562047h47m16.854775808s","evictionHard":{"":""}}}`, `{"kubeletconfig":{"maxPods":1e2}}`, `{"kubeletconfig":{"registryPullQPS":99999999999}}`,
 		`{"kubeletconfig":{"logging":{"flushFrequency":"5s","options":{"json":{"infoBufferSize":"9e99"}}}}}`, `{"kubeletconfig":{"reservedMemory":[{"limits":{"memory":"-0.5Ki"}}]}}`,
 		`{"kubeletconfig":{"registerWithTaints":[{"timeAdded":"9999-12-31T23:59:59-23:59"}]}}`, `{"kubeletconfig":` + strings.Repeat(`{"a":`, 20_000),
+		`{"kubeletconfig":{"syncFrequency":"` + strings.Repeat("\x99", 5_000) + `"}}`,
 	} {
 		f.Add([]byte(text))
 	}
