@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,11 +204,20 @@ func restarted(c *cluster, name string) {
 	}
 }
 
+// inTurn answers each time with the next, and with the last from then on.
+func inTurn(answers ...http.HandlerFunc) http.HandlerFunc {
+	var asked atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		answers[min(int(asked.Add(1)), len(answers))-1](w, r)
+	}
+}
+
 func TestLogs(t *testing.T) {
 	const path, key, gap = proxied + "cellar-dns-0/log", "kube-system/cellar-dns-0/coredns", "logs/kube-system/cellar-dns-0"
 	noPrevious := refuse(apierrors.NewBadRequest(`previous terminated container "coredns" in pod "cellar-dns-0" not found`))
 	broken := say(500, "text/plain", "no such file")
 	const failed = `an error on the server ("no such file") has prevented the request from succeeding (get pods cellar-dns-0)`
+	taken := kubeletLog("unable to retrieve container logs for containerd://97e2fed2")
 	tests := []struct {
 		name              string
 		current, previous http.HandlerFunc
@@ -216,6 +226,12 @@ func TestLogs(t *testing.T) {
 	}{
 		{name: "both", current: kubeletLog("now\n"), previous: kubeletLog("[FATAL] loop\n"), log: facts.Log{Current: "now\n", Previous: "[FATAL] loop\n"}},
 		{name: "no previous", current: kubeletLog("now\n"), previous: noPrevious, log: facts.Log{Current: "now\n"}},
+		{name: "previous is gone", current: kubeletLog("now\n"), previous: taken, log: facts.Log{Current: "now\n"}},
+		{name: "previous is gone, and this one goes on", current: inTurn(kubeletLog(""), kubeletLog("now\n"), kubeletLog("now\nfailed\n")), previous: taken,
+			log: facts.Log{Current: "now\nfailed\n"}},
+		{name: "this one takes the place of previous", current: inTurn(kubeletLog(""), kubeletLog("again\n")), previous: inTurn(taken, kubeletLog("failed\n")),
+			log: facts.Log{Current: "again\n", Previous: "failed\n"}},
+		{name: "both are gone", current: taken, previous: taken, gap: "its last run is gone, and the next has said nothing yet: look again"},
 		{name: "forbidden", current: forbid("get", resource("", "pods/log"), "cellar-dns-0"), previous: kubeletLog("before\n"),
 			gap: `forbidden: User "mira" cannot get resource "pods/log" in API group ""`},
 		{name: "current broken", current: broken, previous: kubeletLog("before\n"), gap: failed},

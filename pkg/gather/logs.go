@@ -47,12 +47,8 @@ func (g *gatherer) readPodLogs(ctx context.Context, p *facts.Pod) {
 			continue // never started
 		}
 		begin := time.Now()
-		var text facts.Log
-		var err error
-		if text.Current, err = g.log(ctx, p, c.Name, false); err == nil {
-			if c.Restarts > 0 || c.Last().Phase != 0 {
-				text.Previous, err = g.log(ctx, p, c.Name, true)
-			}
+		text, known, err := g.bothLogs(ctx, p, c)
+		if known {
 			g.addLog(p, c.Name, text, begin)
 		}
 		if err != nil {
@@ -60,6 +56,53 @@ func (g *gatherer) readPodLogs(ctx context.Context, p *facts.Pod) {
 			return
 		}
 	}
+}
+
+const (
+	// replaced is how often a container is asked again, and replacing how long it has each time, whose
+	// run before is gone and which may not have said everything yet.
+	replaced  = 3
+	replacing = time.Second
+)
+
+// bothLogs reads the log of a container and that of its run before; known tells whether the first
+// was read. A kubelet keeps one ended run of a container: where the next one is about to begin, or
+// to end, for a moment there is nothing of the one before and not all of this one.
+func (g *gatherer) bothLogs(ctx context.Context, p *facts.Pod, c *facts.Container) (text facts.Log, known bool, err error) {
+	said := ""
+	for try := 0; ; try++ {
+		if text.Current, err = g.log(ctx, p, c.Name, false); err != nil {
+			return facts.Log{}, false, err
+		}
+		if c.Restarts == 0 && c.Last().Phase == 0 {
+			return text, true, nil
+		}
+		if text.Previous, err = g.log(ctx, p, c.Name, true); err != nil || !gone(text.Previous) {
+			return text, true, err
+		}
+		text.Previous = ""
+		if gone(text.Current) {
+			text.Current = ""
+		}
+		if text.Current != "" && (try == replaced || text.Current == said) {
+			return text, true, nil
+		}
+		if try == replaced {
+			return facts.Log{}, false, errors.New("its last run is gone, and the next has said nothing yet: look again")
+		}
+		said = text.Current
+		select {
+		case <-ctx.Done():
+			return facts.Log{}, false, ctx.Err()
+		case <-time.After(replacing):
+		}
+	}
+}
+
+// gone tells whether a kubelet answered, with status 200, that there is no such run any more
+// (kubelet kuberuntime_container.go, GetContainerLogs).
+func gone(log string) bool {
+	return strings.HasPrefix(log, "unable to retrieve container logs for ") && !strings.Contains(strings.TrimSuffix(log, "\n"), "\n")
 }
 
 func (g *gatherer) addLog(p *facts.Pod, container string, text facts.Log, begin time.Time) {
