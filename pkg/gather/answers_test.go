@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubectl-netdoctor/netdoctor/pkg/facts"
@@ -200,6 +201,7 @@ func restarted(c *cluster, name string) {
 	for _, obj := range c.objects {
 		if p, ok := obj.(*corev1.Pod); ok && p.Name == name {
 			p.Status.ContainerStatuses[0].RestartCount = 3
+			p.Status.ContainerStatuses[0].State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.Now()}
 		}
 	}
 }

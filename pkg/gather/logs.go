@@ -69,7 +69,7 @@ const (
 // was read. A kubelet keeps one ended run of a container: where the next one is about to begin, or
 // to end, for a moment there is nothing of the one before and not all of this one.
 func (g *gatherer) bothLogs(ctx context.Context, p *facts.Pod, c *facts.Container) (text facts.Log, known bool, err error) {
-	said := ""
+	said, begun := "", c.State.Phase == facts.Running && time.Since(c.State.Started.Time()) < time.Minute
 	for try := 0; ; try++ {
 		if text.Current, err = g.log(ctx, p, c.Name, false); err != nil {
 			return facts.Log{}, false, err
@@ -84,7 +84,7 @@ func (g *gatherer) bothLogs(ctx context.Context, p *facts.Pod, c *facts.Containe
 		if gone(text.Current) {
 			text.Current = ""
 		}
-		if text.Current != "" && (try == replaced || text.Current == said) {
+		if text.Current != "" && (try == replaced || !begun || text.Current == said) {
 			return text, true, nil
 		}
 		if try == replaced {

@@ -79,12 +79,17 @@ func ill(s *facts.Snapshot, p *facts.Pod) checks.Finding {
 	return checks.Finding{}
 }
 
-// restarting returns the container that runs just now but keeps ending with an error:
-// without a readiness probe such a pod counts as Ready in between.
+// starting is longer than kube-proxy takes from its start to an error that ends it.
+const starting = 10 * time.Second
+
+// restarting returns the container that runs just now but keeps ending with an error: without a
+// readiness probe such a pod counts as Ready in between. That it ended once is enough where it has not
+// run for longer than the seconds that starting takes.
 func restarting(s *facts.Snapshot, p *facts.Pod) *facts.Container {
 	for i := range p.Containers {
 		c := &p.Containers[i]
-		if c.Restarts >= 3 && c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 && s.Taken.Sub(c.Last().Finished.Time()) < 10*time.Minute {
+		begun := c.State.Phase == facts.Running && s.Taken.Sub(c.State.Started.Time()) < starting
+		if (begun || c.Restarts >= 3) && c.Last().Phase == facts.Terminated && c.Last().ExitCode != 0 && s.Taken.Sub(c.Last().Finished.Time()) < 10*time.Minute {
 			return c
 		}
 	}
