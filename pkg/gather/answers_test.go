@@ -225,6 +225,7 @@ func TestLogs(t *testing.T) {
 		current, previous http.HandlerFunc
 		log               facts.Log
 		gap               string
+		first             bool // the container has not ended yet
 	}{
 		{name: "both", current: kubeletLog("now\n"), previous: kubeletLog("[FATAL] loop\n"), log: facts.Log{Current: "now\n", Previous: "[FATAL] loop\n"}},
 		{name: "no previous", current: kubeletLog("now\n"), previous: noPrevious, log: facts.Log{Current: "now\n"}},
@@ -233,6 +234,8 @@ func TestLogs(t *testing.T) {
 			log: facts.Log{Current: "now\nfailed\n"}},
 		{name: "this one takes the place of previous", current: inTurn(kubeletLog(""), kubeletLog("again\n")), previous: inTurn(taken, kubeletLog("failed\n")),
 			log: facts.Log{Current: "again\n", Previous: "failed\n"}},
+		{name: "this one is gone, and previous is not", current: taken, previous: kubeletLog("failed\n"), log: facts.Log{Previous: "failed\n"}},
+		{name: "the first run is gone", current: taken, first: true, gap: "its last run is gone, and the next has said nothing yet: look again"},
 		{name: "both are gone", current: taken, previous: taken, gap: "its last run is gone, and the next has said nothing yet: look again"},
 		{name: "forbidden", current: forbid("get", resource("", "pods/log"), "cellar-dns-0"), previous: kubeletLog("before\n"),
 			gap: `forbidden: User "mira" cannot get resource "pods/log" in API group ""`},
@@ -244,7 +247,9 @@ func TestLogs(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := sound("cellar")
-			restarted(c, "cellar-dns-0")
+			if !tt.first {
+				restarted(c, "cellar-dns-0")
+			}
 			c.instead[path] = func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Query().Get("previous") == "true" {
 					tt.previous(w, r)
@@ -253,7 +258,7 @@ func TestLogs(t *testing.T) {
 				tt.current(w, r)
 			}
 			want := known(t, c, "cellar")
-			if delete(want.Logs, key); tt.log.Current != "" {
+			if delete(want.Logs, key); tt.log != (facts.Log{}) {
 				want.Logs[key] = tt.log
 			}
 			if tt.gap != "" {

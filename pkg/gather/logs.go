@@ -70,19 +70,23 @@ const (
 // to end, for a moment there is nothing of the one before and not all of this one.
 func (g *gatherer) bothLogs(ctx context.Context, p *facts.Pod, c *facts.Container) (text facts.Log, known bool, err error) {
 	said, begun := "", c.State.Phase == facts.Running && time.Since(c.State.Started.Time()) < time.Minute
+	first := c.Restarts == 0 && c.Last().Phase == 0
 	for try := 0; ; try++ {
 		if text.Current, err = g.log(ctx, p, c.Name, false); err != nil {
 			return facts.Log{}, false, err
 		}
-		if c.Restarts == 0 && c.Last().Phase == 0 {
+		absent := gone(text.Current)
+		if absent {
+			text.Current = ""
+		}
+		if first && !absent {
 			return text, true, nil
 		}
-		if text.Previous, err = g.log(ctx, p, c.Name, true); err != nil || !gone(text.Previous) {
-			return text, true, err
-		}
-		text.Previous = ""
-		if gone(text.Current) {
-			text.Current = ""
+		if !first {
+			if text.Previous, err = g.log(ctx, p, c.Name, true); err != nil || !gone(text.Previous) {
+				return text, true, err
+			}
+			text.Previous = ""
 		}
 		if text.Current != "" && (try == replaced || !begun || text.Current == said) {
 			return text, true, nil
